@@ -1,0 +1,9 @@
+/** Where relay and agent say what they do. Never payload, never a header value, never a token. */
+export interface Logger {
+  debug(message: string): void;
+  info(message: string): void;
+  warn(message: string): void;
+  error(message: string): void;
+}
+
+export const silentLogger: Logger = { debug() {}, info() {}, warn() {}, error() {} };
