@@ -1,0 +1,69 @@
+/**
+ * Without a received octet for this long, a PING is sent. Nine seconds: judged by a tick of one second, the PING leaves
+ * at most ten seconds after the last octet, and a dead link is found within fifteen (the bar that comparable tunnels set).
+ */
+export const IDLE_MS = 9_000;
+
+/** A PING, or anything else, must be answered within this. */
+export const ANSWER_MS = 5_000;
+
+export interface KeepAliveOptions {
+  /** Sends a PING; false when that is not possible now (one is outstanding, or the connection ended). */
+  readonly ping: () => boolean;
+  /** The peer is silent: called once. */
+  readonly dead: () => void;
+}
+
+/** Finds a tunnel whose other end is gone without a word: cable pulled, machine asleep, NAT entry expired. */
+export class KeepAlive {
+  /** Round trip of the last answered PING in milliseconds. */
+  rttMs: number | undefined;
+
+  readonly #options: KeepAliveOptions;
+  #heard = true;
+  #heardAt = 0;
+  #pingedAt: number | undefined;
+  #pingSentAt = 0;
+  #dead = false;
+
+  constructor(options: KeepAliveOptions) {
+    this.#options = options;
+  }
+
+  /** Any octet arrived: the peer lives. Costs a store, since it is called for every chunk. */
+  received(): void {
+    this.#heard = true;
+  }
+
+  /** @param now monotonic milliseconds, as exact as the clock is. */
+  answered(now: number): void {
+    if (this.#pingSentAt > 0) this.rttMs = Math.max(0, now - this.#pingSentAt);
+    this.#pingSentAt = 0;
+  }
+
+  /** Sends a PING without waiting for silence, for the round trip time. @param now as for `answered`. */
+  probe(now: number): void {
+    if (this.#dead || !this.#options.ping()) return;
+    this.#pingSentAt = now;
+    this.#pingedAt ??= now;
+  }
+
+  tick(now: number): void {
+    if (this.#dead) return;
+    if (this.#heard) {
+      this.#heard = false;
+      this.#heardAt = now;
+      this.#pingedAt = undefined;
+      return;
+    }
+    if (this.#pingedAt !== undefined) {
+      if (now - this.#pingedAt < ANSWER_MS) return;
+      this.#dead = true;
+      this.#options.dead();
+    } else if (now - this.#heardAt >= IDLE_MS) {
+      // A PING that cannot be sent still starts the clock: what we ask for is any octet.
+      if (this.#options.ping()) this.#pingSentAt = now;
+      this.#pingedAt = now;
+    }
+  }
+}

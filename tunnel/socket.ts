@@ -1,0 +1,212 @@
+import type { Socket } from "node:net";
+import { Outbox } from "../wire/outbox.ts";
+import type { ByteProtocol, Transport } from "../wire/transport.ts";
+import { reportDefect } from "./defects.ts";
+import { unwatch, watch } from "./wheel.ts";
+
+/**
+ * Octets in the socket's queue above which DATA waits. 256 KiB keeps a 1 Gbit/s link busy for 2 ms, longer than a turn
+ * of the event loop takes; more would only be memory, multiplied by the number of slow readers.
+ */
+export const HIGH_WATER_BYTES = 256 * 1024;
+
+/** After `close`, how long the last octets may take to leave: what a body may stall elsewhere. */
+const FLUSH_LINGER_MS = 30_000;
+
+/**
+ * After our FIN, how long what the peer still sends is read and thrown away. Without it the kernel answers the rest of
+ * a request with RST, which can destroy our last response before the peer has read it (RFC 9112 section 9.6).
+ */
+const FIN_LINGER_MS = 2_000;
+
+/** Dead peers behind a NAT are found by the kernel when nothing else asks. */
+const TCP_KEEPALIVE_MS = 30_000;
+
+/**
+ * Wires a Node socket to a protocol and returns the protocol that `create` made.
+ *
+ * The socket must have been made with `allowHalfOpen` (else a visitor's FIN would end our answer) and nobody else may
+ * read from it. Reading begins after the current job of the event loop, so the caller can keep the returned protocol
+ * before it reports anything.
+ *
+ * @param initial octets already read from the socket: received first.
+ */
+export function attachSocket<P extends ByteProtocol>(
+  socket: Socket,
+  create: (transport: Transport) => P,
+  initial?: Uint8Array,
+): P {
+  const transport = new SocketTransport(socket);
+  const protocol = create(transport);
+  transport.start(protocol, initial);
+  return protocol;
+}
+
+class SocketTransport implements Transport {
+  readonly outbox: Outbox;
+  readonly #socket: Socket;
+  #protocol: ByteProtocol | undefined;
+  /** `close` was called: what arrives is thrown away. */
+  #closing = false;
+  /** Our FIN is asked for: nothing more is written. */
+  #writingEnded = false;
+  #paused = false;
+  #reading = false;
+  #finished = false;
+  #gone = false;
+  /** When the present linger began; set at the first tick after `close`. */
+  #lingerSince: number | undefined;
+
+  constructor(socket: Socket) {
+    this.#socket = socket;
+    this.outbox = new Outbox(() => queueMicrotask(this.#flush));
+    socket.setNoDelay(true);
+    socket.setKeepAlive(true, TCP_KEEPALIVE_MS);
+    // The reason of an error is of no use to a protocol: for all it knows the transport is gone, and `close` says so.
+    socket.on("error", () => undefined);
+    socket.on("drain", this.#drain);
+    socket.on("finish", () => {
+      this.#finished = true;
+      this.#lingerSince = undefined;
+    });
+    socket.on("close", this.#close);
+  }
+
+  start(protocol: ByteProtocol, initial: Uint8Array | undefined): void {
+    this.#protocol = protocol;
+    watch(this);
+    queueMicrotask(() => {
+      if (this.#gone) return;
+      if (this.#socket.destroyed && this.#socket.closed) {
+        // It was gone before we came: "close" was emitted already and will not be again.
+        this.#close();
+        return;
+      }
+      if (initial !== undefined && initial.length > 0) this.#receive(initial);
+      this.#reading = true;
+      // Node reads into memory of its own for every chunk and never touches it again: the protocol may keep it.
+      this.#socket.on("data", this.#receive);
+      this.#socket.on("end", this.#end);
+      if (this.#paused && !this.#closing) this.#socket.pause();
+      else this.#socket.resume();
+    });
+  }
+
+  pauseReading(): void {
+    if (this.#paused) return;
+    this.#paused = true;
+    if (this.#reading && !this.#closing) this.#socket.pause();
+  }
+
+  resumeReading(): void {
+    if (!this.#paused) return;
+    this.#paused = false;
+    if (this.#reading) this.#socket.resume();
+  }
+
+  endWriting(): void {
+    if (this.#writingEnded) return;
+    this.#flush();
+    this.#writingEnded = true;
+    this.#socket.end();
+  }
+
+  close(): void {
+    if (this.#closing) return;
+    this.endWriting();
+    this.#closing = true;
+    if (this.#reading) this.#socket.resume();
+  }
+
+  destroy(): void {
+    this.#closing = true;
+    this.#writingEnded = true;
+    this.outbox.take();
+    if (this.#socket.destroyed) return;
+    try {
+      this.#socket.resetAndDestroy();
+    } catch {
+      // Only a TCP handle can be reset. TLS: closing without close_notify is the abnormal end it has.
+      this.#socket.destroy();
+    }
+  }
+
+  tick(now: number): void {
+    if (this.#closing) {
+      this.#lingerSince ??= now;
+      const limit = this.#finished ? FIN_LINGER_MS : FLUSH_LINGER_MS;
+      if (now - this.#lingerSince > limit) this.#socket.destroy();
+      return;
+    }
+    try {
+      this.#protocol?.tick(now);
+    } catch (error) {
+      this.#defect("tick", error);
+    }
+  }
+
+  readonly #receive = (bytes: Uint8Array): void => {
+    if (this.#closing) return;
+    try {
+      this.#protocol?.receive(bytes);
+    } catch (error) {
+      this.#defect("receive", error);
+    }
+  };
+
+  readonly #end = (): void => {
+    if (this.#closing) return;
+    try {
+      this.#protocol?.receiveEnd();
+    } catch (error) {
+      this.#defect("receiveEnd", error);
+    }
+  };
+
+  readonly #flush = (): void => {
+    const pieces = this.outbox.take();
+    const socket = this.#socket;
+    if (pieces.length === 0 || this.#writingEnded || socket.destroyed) return;
+    const [first] = pieces;
+    if (pieces.length === 1 && first !== undefined) {
+      socket.write(first);
+    } else {
+      // One writev for the turn.
+      socket.cork();
+      for (const piece of pieces) socket.write(piece);
+      socket.uncork();
+    }
+    // "drain" comes only after a write was answered with false, which writableNeedDrain tells.
+    if (socket.writableLength > HIGH_WATER_BYTES && socket.writableNeedDrain) this.outbox.blocked = true;
+  };
+
+  readonly #drain = (): void => {
+    if (!this.outbox.blocked) return;
+    this.outbox.blocked = false;
+    if (this.#closing) return;
+    try {
+      this.#protocol?.drained();
+    } catch (error) {
+      this.#defect("drained", error);
+    }
+  };
+
+  readonly #close = (): void => {
+    if (this.#gone) return;
+    this.#gone = true;
+    this.#closing = true;
+    this.#writingEnded = true;
+    unwatch(this);
+    try {
+      this.#protocol?.transportClosed();
+    } catch (error) {
+      reportDefect("tunnel/socket: transportClosed", error);
+    }
+    this.outbox.take();
+  };
+
+  #defect(where: string, error: unknown): void {
+    reportDefect(`tunnel/socket: ${where}`, error);
+    this.destroy();
+  }
+}
