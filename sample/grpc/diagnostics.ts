@@ -19,7 +19,7 @@ function respond(request: EchoRequest): EchoResponse {
 }
 
 function failureOf(status: EchoRequest["status"]): Partial<grpc.StatusObject> | undefined {
-  if (status === undefined || status === null || status.code === 0) return undefined;
+  if (status === undefined || status === null || status.code === grpc.status.OK) return undefined;
   return { code: status.code, details: status.message };
 }
 

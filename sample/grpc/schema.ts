@@ -61,7 +61,7 @@ export interface EchoRequest {
   payload?: Buffer;
   responseSize?: number;
   delay?: { seconds?: string | number; nanos?: number } | null;
-  status?: { code: number; message: string } | null;
+  status?: { code: grpc.status; message: string } | null;
 }
 
 export interface EchoResponse {
