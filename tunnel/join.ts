@@ -305,8 +305,9 @@ export class Join {
     this.#verdict = failure;
     this.#resetAfter = { by: party, code: "unneeded", message: "The request was answered before it ended" };
     this.#returnCredit();
-    this.#towardsVisitor = 0;
-    this.#towardsVisitor += respond(this.#visitor, this.#request, failure);
+    // Not in one expression: while it responds, the stream may already report octets as sent.
+    const size = respond(this.#visitor, this.#request, failure);
+    this.#towardsVisitor += size;
     if (this.#towardsVisitor === 0) this.#answerLeft();
   }
 
