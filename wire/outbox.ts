@@ -59,6 +59,13 @@ export class Outbox {
     return offset;
   }
 
+  /** Takes back the last `size` octets of what `reserve` gave just before: they were not written. */
+  giveBack(size: number): void {
+    if (this.#slab === undefined) return;
+    this.#slab.used -= size;
+    this.pending -= size;
+  }
+
   /** Sends `bytes`: copied when small, else kept by reference; it must not change afterwards. */
   put(bytes: Uint8Array): void {
     const size = bytes.length;
@@ -100,7 +107,8 @@ export class Outbox {
     if (slab !== undefined && slab.bytes.length - slab.used >= size) return slab;
     this.#seal();
     slab = pool.pop();
-    if (slab === undefined || slab.bytes.length - slab.used < size) slab = { bytes: new Uint8Array(SLAB_BYTES), used: 0 };
+    if (slab === undefined || slab.bytes.length - slab.used < size)
+      slab = { bytes: new Uint8Array(SLAB_BYTES), used: 0 };
     this.#slab = slab;
     this.#from = slab.used;
     return slab;

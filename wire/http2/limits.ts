@@ -1,0 +1,84 @@
+/** What a peer may do before a connection defends itself. `Infinity` switches a limit off. Rates are per second. */
+export interface Http2Limits {
+  /** Regular fields of one head. Thousands of one-octet references make a cheap bomb (CVE-2026-49975). */
+  readonly headerFields: number;
+  /**
+   * Octets of a head, decoded or on the wire, above which the connection ends. Between
+   * `Http2Settings.maxHeaderListSize` and this only the one request is refused, with 431.
+   */
+  readonly headerBytesHard: number;
+  /** CONTINUATION frames of one head (CVE-2024-27983; nghttp2 allows 8). */
+  readonly continuations: number;
+  /** RST_STREAM frames a second (CVE-2023-44487). */
+  readonly resetsPerSecond: number;
+  /** Requests reset before their answer began: each one started work for nothing. One is forgiven per second and per completed exchange. */
+  readonly resetsBeforeHead: number;
+  /** Streams *we* had to reset for an error of the peer (CVE-2025-8671, "MadeYouReset"). One is forgiven per second. */
+  readonly resetsProvoked: number;
+  readonly pingsPerSecond: number;
+  readonly settingsPerSecond: number;
+  /** DATA frames that carry nothing and end nothing. */
+  readonly emptyDataPerSecond: number;
+  /** WINDOW_UPDATE frames of the connection, beyond two for each DATA frame we sent. */
+  readonly windowUpdatesPerSecond: number;
+  readonly prioritiesPerSecond: number;
+  /** Octets put while the transport is blocked: a peer that sends requests or PINGs and reads no answer. */
+  readonly backlogBytes: number;
+  /** A stream whose queued data did not move for so long is reset (slow read attacks, CVE-2019-9511). Milliseconds. */
+  readonly stallMs: number;
+  /** Server role: the preface and the first SETTINGS must have come. Milliseconds. */
+  readonly prefaceMs: number;
+  /** A head must be complete (END_HEADERS). Milliseconds. */
+  readonly headMs: number;
+  /** Without streams for so long: graceful GOAWAY. Milliseconds. */
+  readonly idleMs: number;
+}
+
+/** Anybody may connect: every limit is on. */
+export const PUBLIC_LIMITS: Http2Limits = {
+  // Envoy allows 100, Sozu and Node 128.
+  headerFields: 100,
+  // Four times the 64 KiB that are answered with 431: a client that sends more does not want an answer.
+  headerBytesHard: 256 * 1024,
+  continuations: 8,
+  resetsPerSecond: 100,
+  resetsBeforeHead: 50,
+  resetsProvoked: 200,
+  pingsPerSecond: 100,
+  settingsPerSecond: 50,
+  emptyDataPerSecond: 100,
+  windowUpdatesPerSecond: 100,
+  prioritiesPerSecond: 100,
+  // 100 streams with 8 KiB of answer head each, and some control frames.
+  backlogBytes: 1024 * 1024,
+  stallMs: 30_000,
+  prefaceMs: 5_000,
+  headMs: 10_000,
+  idleMs: 120_000,
+};
+
+/** Both ends are ours: visitors' cancellations pass here by the thousand and must never end it. Memory stays bounded. */
+export const TUNNEL_LIMITS: Http2Limits = {
+  // A service may answer with more than a visitor may send, and the join adds some.
+  headerFields: 1000,
+  headerBytesHard: 1024 * 1024,
+  continuations: 32,
+  resetsPerSecond: Infinity,
+  resetsBeforeHead: Infinity,
+  resetsProvoked: Infinity,
+  pingsPerSecond: 1000,
+  settingsPerSecond: 100,
+  emptyDataPerSecond: Infinity,
+  windowUpdatesPerSecond: Infinity,
+  prioritiesPerSecond: 100,
+  // 1 000 streams with 16 KiB of head each.
+  backlogBytes: 16 * 1024 * 1024,
+  // The hop to the visitor judges stalls; a bidirectional call may wait for hours.
+  stallMs: Infinity,
+  prefaceMs: 10_000,
+  headMs: 30_000,
+  idleMs: Infinity,
+};
+
+/** A service the user chose himself, on his own machine: only memory is bounded. */
+export const SERVICE_LIMITS: Http2Limits = { ...TUNNEL_LIMITS, pingsPerSecond: Infinity, settingsPerSecond: 1000 };
