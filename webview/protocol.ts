@@ -29,7 +29,10 @@ export interface HostRequests {
   "host/copy": { params: { text: string }; result: null };
   /** Workspace-relative file as in `SchemaNote.file`; 1-based line. */
   "host/openSource": { params: { file: string; line: number }; result: null };
-  "host/openUntitled": { params: { text: string; language: "json" | "jsonl" | "plaintext" | "shellscript" }; result: null };
+  "host/openUntitled": {
+    params: { text: string; language: "json" | "jsonl" | "plaintext" | "shellscript" };
+    result: null;
+  };
   "host/save": { params: { name: string; base64: string }; result: null };
   "host/sharePort": { params: null; result: null };
   "host/openInEditor": { params: null; result: null };
