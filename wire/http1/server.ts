@@ -1,0 +1,540 @@
+import type { Failure, FailureCode, Fields, Party } from "../stream.ts";
+import type { HttpConnection, HttpConnectionEvents, Transport } from "../transport.ts";
+import {
+  planAnswer,
+  statusOf,
+  writableFields,
+  writeAnswer,
+  writeInterim,
+  writeRefusal,
+  writeSwitch,
+} from "./answer.ts";
+import { BodyReader } from "./body.ts";
+import { Exchange, NO_EVENTS } from "./exchange.ts";
+import type { ExchangeOwner } from "./exchange.ts";
+import type { Problem } from "./head.ts";
+import { HeadReader } from "./head.ts";
+import { Intake } from "./intake.ts";
+import { DEFAULT_LIMITS } from "./limits.ts";
+import type { Http1Limits } from "./limits.ts";
+import { EMPTY } from "./octets.ts";
+import { RequestInterpreter } from "./request.ts";
+import type { RequestHead } from "./request.ts";
+import { BodyWriter } from "./write.ts";
+
+export interface Http1ServerOptions {
+  readonly transport: Transport;
+  readonly events: HttpConnectionEvents;
+  /** How the visitor came: TLS or cleartext. */
+  readonly scheme: "http" | "https";
+  /** Sec-WebSocket-Accept for a Sec-WebSocket-Key, RFC 6455 section 4.2.2. */
+  readonly acceptKey: (key: string) => string;
+  readonly limits?: Partial<Http1Limits>;
+  /** Who is at the other end. */
+  readonly peer: Party;
+  /** Who we are. */
+  readonly party: Party;
+  /** Octets that were read before this connection was made. They are taken by the constructor: a stream may open within it. */
+  readonly initial?: Uint8Array;
+}
+
+type Phase =
+  /** Between two requests, or within the head of one. */
+  | "head"
+  /** Within the body of a request. */
+  | "body"
+  /** The request is complete, or asks for a WebSocket; what follows is held until it is answered. */
+  | "waiting"
+  /** After 101: octets as they are, both ways. */
+  | "tunnel"
+  /** All is said and our FIN sent; what still comes is read and dropped, so that no RST overtakes the answer. */
+  | "lingering"
+  | "closed";
+
+/** The time of a phase begins with the next tick: no clock is read in between. */
+const UNSET = -1;
+
+/** The visitor's end of HTTP/1.0 and 1.1 (RFC 9112). One exchange at a time; pipelined requests are answered in order. */
+export class Http1Server implements HttpConnection, ExchangeOwner {
+  readonly #transport: Transport;
+  readonly #events: HttpConnectionEvents;
+  readonly #limits: Http1Limits;
+  readonly #acceptKey: (key: string) => string;
+  readonly #peer: Party;
+  readonly #party: Party;
+  readonly #head: HeadReader;
+  readonly #body: BodyReader;
+  readonly #writer: BodyWriter;
+  readonly #intake: Intake;
+  readonly #interpreter: RequestInterpreter;
+
+  #phase: Phase = "head";
+  #phaseSince = UNSET;
+  #blockedSince = UNSET;
+  #requests = 0;
+  #peerEnded = false;
+  #draining = false;
+  #ended = false;
+  #lingered = 0;
+  #failure: Failure | undefined;
+
+  /** Octets of later requests, or of a WebSocket not yet accepted (RFC 9931). Bounded by `#intake`. */
+  #held: Uint8Array[] = [];
+  #parsing = false;
+
+  #exchange: Exchange | undefined;
+  #request: RequestHead | undefined;
+  #unconsumed = 0;
+  #continued = false;
+  #answered = false;
+  #answerDone = false;
+  /** The connection ends with this exchange. */
+  #close = false;
+
+  constructor(options: Http1ServerOptions) {
+    this.#transport = options.transport;
+    this.#events = options.events;
+    this.#limits = { ...DEFAULT_LIMITS, ...options.limits };
+    this.#acceptKey = options.acceptKey;
+    this.#peer = options.peer;
+    this.#party = options.party;
+    this.#head = new HeadReader("request", this.#limits);
+    this.#body = new BodyReader(this.#limits);
+    this.#writer = new BodyWriter(options.transport.outbox);
+    this.#intake = new Intake(options.transport, this.#limits.unconsumedBytes);
+    this.#interpreter = new RequestInterpreter(options.scheme);
+    if (options.initial !== undefined) this.receive(options.initial);
+  }
+
+  get openStreams(): number {
+    return this.#exchange === undefined ? 0 : 1;
+  }
+
+  readonly capacity = 0;
+  readonly extendedConnect = false;
+
+  /** HTTP version of the request now open. */
+  get version(): "1.0" | "1.1" {
+    return this.#request?.minor === 0 ? "1.0" : "1.1";
+  }
+
+  open(): undefined {
+    return undefined;
+  }
+
+  drain(): void {
+    if (this.#draining) return;
+    this.#draining = true;
+    this.#events.draining();
+    if (this.#phase === "head" && !this.#head.begun) this.#linger();
+  }
+
+  abort(failure: Failure): void {
+    if (this.#ended) return;
+    this.#failure = failure;
+    this.#destroy();
+    this.#tell(failure);
+    this.#end();
+  }
+
+  receive(bytes: Uint8Array): void {
+    if (this.#parsing || this.#held.length > 0) {
+      this.#held.push(bytes);
+      this.#intake.add(bytes.length);
+      return;
+    }
+    this.#parse(bytes);
+    this.#advance();
+  }
+
+  receiveEnd(): void {
+    this.#peerEnded = true;
+    switch (this.#phase) {
+      case "head":
+        this.#linger();
+        break;
+      case "body":
+        this.#cut("closed", "The visitor closed the connection within the body of its request.");
+        break;
+      case "waiting":
+        // A half-closed visitor may still want its answer; `tick` judges.
+        if (this.#request?.webSocketKey === undefined) this.#phaseSince = UNSET;
+        else this.#cut("closed", "The visitor closed the connection before its WebSocket was accepted.");
+        break;
+      case "tunnel":
+        this.#deliver(EMPTY, true);
+        this.#settle();
+        break;
+      case "lingering":
+      case "closed":
+        break;
+    }
+  }
+
+  transportClosed(): void {
+    this.#phase = "closed";
+    this.#tell({ by: this.#peer, code: "closed", message: `The connection of the ${this.#peer} was closed.` });
+    this.#end();
+  }
+
+  drained(): void {
+    this.#blockedSince = UNSET;
+    const exchange = this.#exchange;
+    if (exchange !== undefined && this.#writer.waiting) this.#written(exchange, this.#writer.drained());
+  }
+
+  tick(now: number): void {
+    if (this.#phase === "closed") return;
+    if (this.#transport.outbox.blocked) {
+      this.#phaseSince = UNSET;
+      if (this.#blockedSince === UNSET) this.#blockedSince = now;
+      else if (now - this.#blockedSince >= this.#limits.stallMs) {
+        this.#abandon("timeout", `The visitor took no data for ${this.#limits.stallMs / 1000} s.`);
+      }
+      return;
+    }
+    if (this.#phaseSince === UNSET) this.#phaseSince = now;
+    const elapsed = now - this.#phaseSince;
+    if (this.#phase === "head") {
+      if (this.#head.begun) {
+        if (elapsed >= this.#limits.headMs) this.#refuse(HEAD_TOO_SLOW);
+      } else if (elapsed >= (this.#requests === 0 ? this.#limits.silentMs : this.#limits.idleMs)) {
+        this.#linger();
+      }
+    } else if (this.#phase === "waiting") {
+      if (this.#peerEnded && elapsed >= this.#limits.halfClosedMs) {
+        this.#abandon("cancelled", "The visitor closed the connection before its answer was complete.");
+      }
+    } else if (this.#phase === "lingering" && elapsed >= this.#limits.lingerMs) {
+      this.#phase = "closed";
+      this.#transport.close();
+    }
+  }
+
+  // ---- What comes
+
+  #parse(bytes: Uint8Array): void {
+    this.#parsing = true;
+    let at = 0;
+    while (at < bytes.length) {
+      switch (this.#phase) {
+        case "head":
+          at = this.#readHead(bytes, at);
+          break;
+        case "body":
+          at = this.#readBody(bytes, at);
+          break;
+        case "waiting": {
+          const rest = at === 0 ? bytes : bytes.subarray(at);
+          this.#held.unshift(rest);
+          this.#intake.add(rest.length);
+          at = bytes.length;
+          break;
+        }
+        case "tunnel":
+          this.#deliver(at === 0 ? bytes : bytes.subarray(at), false);
+          at = bytes.length;
+          break;
+        case "lingering":
+          this.#discard(bytes.length - at);
+          at = bytes.length;
+          break;
+        case "closed":
+          at = bytes.length;
+          break;
+      }
+    }
+    this.#parsing = false;
+  }
+
+  /** Goes on with what was held. A loop, not a recursion: answers may come from within. */
+  #advance(): void {
+    if (this.#parsing) return;
+    while (this.#held.length > 0 && this.#phase !== "waiting") {
+      const bytes = this.#held.shift() ?? EMPTY;
+      this.#parse(bytes);
+      this.#intake.consume(bytes.length);
+    }
+    if (this.#peerEnded && this.#phase === "head") this.#linger();
+  }
+
+  #readHead(bytes: Uint8Array, at: number): number {
+    const head = this.#head;
+    const begun = head.begun;
+    const end = head.read(bytes, at);
+    if (begun !== head.begun) this.#phaseSince = UNSET;
+    if (head.state === "failed") {
+      this.#refuse(head.problem ?? HEAD_TOO_SLOW);
+    } else if (head.state === "done") {
+      const request = this.#interpreter.interpret(head);
+      head.start();
+      if ("reason" in request) this.#refuse(request);
+      else this.#opened(request);
+    }
+    return end;
+  }
+
+  #opened(request: RequestHead): void {
+    const framing = request.framing;
+    this.#requests++;
+    this.#request = request;
+    this.#unconsumed = 0;
+    this.#continued = false;
+    this.#answered = false;
+    this.#answerDone = false;
+    this.#close = !request.persistent;
+    this.#body.start(framing.kind === "unknown" ? "none" : framing.kind, framing.length);
+    const complete = this.#body.state === "done";
+    this.#enter(complete ? "waiting" : "body");
+    const exchange = new Exchange(this, NO_EVENTS);
+    this.#exchange = exchange;
+    exchange.events = this.#events.streamOpened(
+      exchange,
+      request.fields,
+      complete && request.webSocketKey === undefined,
+    );
+  }
+
+  #readBody(bytes: Uint8Array, at: number): number {
+    const body = this.#body;
+    const end = body.read(bytes, at);
+    if (body.state === "failed") {
+      this.#bodyFailed(body.reason);
+      return end;
+    }
+    const data = body.data;
+    const complete = body.state === "done";
+    if (complete) this.#enter("waiting");
+    if (data !== undefined) this.#deliver(data, complete);
+    else if (complete) {
+      const trailers = body.trailers;
+      if (trailers.length > 0) this.#exchange?.events.trailersReceived(trailers);
+      else this.#exchange?.events.dataReceived(EMPTY, true);
+    }
+    if (complete) this.#settle();
+    return end;
+  }
+
+  #bodyFailed(reason: string): void {
+    const failure: Failure = { by: this.#peer, code: "malformed", message: reason };
+    if (this.#answerDone) this.#linger();
+    else if (this.#answered) this.#destroy();
+    else this.#refuse({ status: 400, reason });
+    this.#tell(failure);
+  }
+
+  #deliver(bytes: Uint8Array, end: boolean): void {
+    const exchange = this.#exchange;
+    if (exchange === undefined) return;
+    this.#unconsumed += bytes.length;
+    this.#intake.add(bytes.length);
+    exchange.events.dataReceived(bytes, end);
+  }
+
+  consume(exchange: Exchange, bytes: number): void {
+    if (exchange !== this.#exchange) return;
+    this.#unconsumed -= bytes;
+    this.#intake.consume(bytes);
+  }
+
+  // ---- What goes
+
+  sendHead(exchange: Exchange, fields: Fields, end: boolean): void {
+    const request = this.#request;
+    if (exchange !== this.#exchange || request === undefined || this.#answered) return;
+    const status = statusOf(fields);
+    const writable = writableFields(fields);
+    if (status === undefined || status === 101 || writable === undefined) {
+      this.#abandon("malformed", "The head of the answer cannot be written as HTTP/1.", this.#party);
+      return;
+    }
+    if (this.#peerEnded) this.#phaseSince = UNSET;
+    const outbox = this.#transport.outbox;
+    if (status < 200) {
+      if (status === 100) this.#continued = true;
+      // RFC 9110 section 15.2: never to an HTTP/1.0 client.
+      if (request.minor === 1) writeInterim(outbox, status, writable);
+      return;
+    }
+    if (request.webSocketKey !== undefined && status < 300) {
+      this.#answered = true;
+      writeSwitch(outbox, writable, this.#acceptKey(request.webSocketKey));
+      this.#writer.start("raw", 0);
+      this.#enter("tunnel");
+      if (end) this.#written(exchange, this.#writer.send(EMPTY, true));
+      this.#advance();
+      return;
+    }
+    const plan = planAnswer(request, status, writable, end);
+    if (plan === undefined) {
+      this.#abandon("malformed", "The Content-Length of the answer contradicts its body.", this.#party);
+      return;
+    }
+    this.#answered = true;
+    this.#close ||= this.#draining || plan.kind === "close" || this.#endsConnection(request, status);
+    writeAnswer(outbox, status, plan, request.minor, this.#close);
+    this.#writer.start(plan.kind, plan.length);
+    if (end) this.#written(exchange, this.#writer.send(EMPTY, true));
+  }
+
+  /** Whether an answer with `status` leaves the visitor's octets ambiguous, so that no further request can be read. */
+  #endsConnection(request: RequestHead, status: number): boolean {
+    // RFC 9931: what follows a refused Upgrade may be meant for the other protocol.
+    if (request.webSocketKey !== undefined) return true;
+    if (this.#phase !== "body") return false;
+    // RFC 9110 section 10.1.1: without a 100 the visitor may leave the body out. An error or redirection: it will give up.
+    return status >= 300 || (request.expectsContinue && !this.#continued);
+  }
+
+  sendData(exchange: Exchange, bytes: Uint8Array, end: boolean): void {
+    if (exchange !== this.#exchange || !this.#answered) return;
+    if (this.#peerEnded) this.#phaseSince = UNSET;
+    this.#written(exchange, this.#writer.send(bytes, end));
+  }
+
+  sendTrailers(exchange: Exchange, fields: Fields): void {
+    if (exchange !== this.#exchange || !this.#answered) return;
+    const writable = writableFields(fields);
+    if (writable === undefined) this.#abandon("malformed", "The trailers cannot be written as HTTP/1.", this.#party);
+    else this.#written(exchange, this.#writer.trailers(writable));
+  }
+
+  reset(exchange: Exchange, _failure: Failure): void {
+    if (exchange !== this.#exchange) return;
+    this.#release();
+    // A complete answer stays one; only the rest of the request is unwanted.
+    if (this.#answerDone && this.#phase !== "tunnel") this.#linger();
+    else this.#destroy();
+  }
+
+  #written(exchange: Exchange, sent: number): void {
+    if (this.#writer.state === "failed") {
+      this.#abandon("malformed", "The Content-Length of the answer contradicts its body.", this.#party);
+      return;
+    }
+    const done = this.#writer.state === "done" && !this.#answerDone;
+    if (done) this.#answerDone = true;
+    if (sent > 0) exchange.events.dataSent(sent);
+    if (done && exchange === this.#exchange) this.#answerEnded(exchange);
+  }
+
+  #answerEnded(exchange: Exchange): void {
+    if (this.#phase === "tunnel") {
+      this.#transport.endWriting();
+      this.#settle();
+    } else if (this.#phase === "body" && this.#close) {
+      // RFC 9112 section 9.6: the visitor was told; what it still sends is not wanted.
+      this.#refuseRest(exchange);
+    } else {
+      this.#settle();
+    }
+  }
+
+  // ---- What ends
+
+  /** Ends the exchange if both directions are complete. */
+  #settle(): void {
+    if (this.#exchange === undefined || !this.#answerDone) return;
+    if (this.#phase === "tunnel") {
+      // Both have sent FIN: the transport ends by itself when ours has gone out.
+      if (this.#peerEnded) {
+        this.#release();
+        this.#enter("lingering");
+      }
+    } else if (this.#phase === "waiting") {
+      // The end of a request for a WebSocket was never reported, and never will be.
+      const refused = this.#request?.webSocketKey === undefined ? undefined : this.#exchange;
+      if (refused !== undefined) {
+        this.#refuseRest(refused);
+        return;
+      }
+      this.#release();
+      if (this.#close || this.#draining) this.#linger();
+      else {
+        this.#enter("head");
+        this.#advance();
+      }
+    }
+  }
+
+  #refuseRest(exchange: Exchange): void {
+    this.#release();
+    this.#linger();
+    const message = "The answer was complete before the request was.";
+    exchange.events.resetReceived({ by: this.#party, code: "unneeded", message });
+  }
+
+  #enter(phase: Phase): void {
+    this.#phase = phase;
+    this.#phaseSince = UNSET;
+  }
+
+  #release(): void {
+    const unconsumed = this.#unconsumed;
+    this.#exchange = undefined;
+    this.#request = undefined;
+    this.#unconsumed = 0;
+    this.#writer.stop();
+    this.#intake.consume(unconsumed);
+  }
+
+  /** Reports the end of the exchange, if one is open. */
+  #tell(failure: Failure): void {
+    const exchange = this.#exchange;
+    if (exchange === undefined) return;
+    this.#release();
+    exchange.events.resetReceived(failure);
+  }
+
+  /** The exchange cannot go on, and the visitor must see that it is cut. */
+  #abandon(code: FailureCode, message: string, by: Party = this.#peer): void {
+    this.#destroy();
+    this.#tell({ by, code, message });
+  }
+
+  /** The visitor ended in mid-request. An answer that was complete before is still delivered. */
+  #cut(code: FailureCode, message: string): void {
+    if (this.#answerDone) this.#linger();
+    else this.#destroy();
+    this.#tell({ by: this.#peer, code, message });
+  }
+
+  #refuse(problem: Problem): void {
+    writeRefusal(this.#transport.outbox, problem);
+    this.#linger();
+  }
+
+  /** RFC 9112 section 9.6: half-close, then read on until the visitor closes too. */
+  #linger(): void {
+    if (this.#phase === "lingering" || this.#phase === "closed") return;
+    this.#enter("lingering");
+    let held = 0;
+    for (const bytes of this.#held) held += bytes.length;
+    this.#held = [];
+    this.#intake.consume(held);
+    this.#transport.endWriting();
+    this.#discard(held);
+  }
+
+  #discard(bytes: number): void {
+    this.#lingered += bytes;
+    if (this.#lingered <= this.#limits.lingerBytes) return;
+    this.#phase = "closed";
+    this.#transport.close();
+  }
+
+  #destroy(): void {
+    if (this.#phase === "closed") return;
+    this.#phase = "closed";
+    this.#held = [];
+    this.#transport.destroy();
+  }
+
+  #end(): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    this.#events.ended(this.#failure);
+  }
+}
+
+const HEAD_TOO_SLOW: Problem = { status: 408, reason: "The head of the request took too long." };
