@@ -89,12 +89,12 @@ export const routes: Readonly<Record<string, Route>> = {
   },
 
   /** What the service saw, as JSON: for looking at what a proxy changes. */
-  inspect: ({ request, response, url }) => {
+  inspect: ({ request, response }) => {
     request.resume();
     request.on("end", () => {
       json(response, 200, {
         method: request.method,
-        path: url.pathname + url.search,
+        path: request.url,
         httpVersion: request.httpVersion,
         headers: request.rawHeaders,
         trailers: request.rawTrailers,
