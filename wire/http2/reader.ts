@@ -212,8 +212,7 @@ export class FrameReader {
 
   #beginData(): void {
     const padded = (this.#flags & PADDED) !== 0;
-    if (this.#stream === 0) return void this.#violate(PROTOCOL_ERROR, "DATA on stream 0");
-    if (padded && this.#length === 0) return void this.#violate(FRAME_SIZE_ERROR, "padded DATA without padding");
+    if (!this.#onStream("DATA") || !this.#hasSize("DATA", !padded || this.#length > 0)) return;
     const endStream = (this.#flags & END_STREAM) !== 0;
     this.#sink.dataBegan(this.#stream, this.#length, endStream);
     if (this.#length === 0) {
@@ -255,82 +254,76 @@ export class FrameReader {
   }
 
   #dispatch(bytes: Uint8Array, from: number, to: number): void {
-    const sink = this.#sink;
-    const stream = this.#stream;
     switch (this.#type) {
-      case HEADERS: {
+      case HEADERS:
         this.#headers(bytes, from, to);
-        return;
-      }
-      case CONTINUATION: {
+        break;
+      case CONTINUATION:
         this.#continuation(bytes, from, to);
-        return;
-      }
+        break;
       case PRIORITY:
-        if (stream === 0) return void this.#violate(PROTOCOL_ERROR, "PRIORITY on stream 0");
-        {
-          sink.priorityReceived(stream, readUint31(bytes, from) === stream, to - from === 5);
-          return;
-        }
+        if (!this.#onStream("PRIORITY")) return;
+        this.#sink.priorityReceived(this.#stream, readUint31(bytes, from) === this.#stream, to - from === 5);
+        break;
       case RST_STREAM:
-        if (stream === 0) return void this.#violate(PROTOCOL_ERROR, "RST_STREAM on stream 0");
-        if (to - from !== 4) return void this.#violate(FRAME_SIZE_ERROR, "RST_STREAM that has not 4 octets");
-        {
-          sink.resetReceived(stream, readUint32(bytes, from));
-          return;
-        }
+        if (!this.#onStream("RST_STREAM") || !this.#hasSize("RST_STREAM", to - from === 4)) return;
+        this.#sink.resetReceived(this.#stream, readUint32(bytes, from));
+        break;
       case SETTINGS:
-        if (stream !== 0) return void this.#violate(PROTOCOL_ERROR, "SETTINGS on a stream");
-        if ((this.#flags & ACK) !== 0) {
-          if (to !== from) return void this.#violate(FRAME_SIZE_ERROR, "an acknowledgement of SETTINGS with content");
-          sink.settingsAcknowledged();
-          return;
-        }
-        if ((to - from) % 6 !== 0) return void this.#violate(FRAME_SIZE_ERROR, "SETTINGS with an incomplete entry");
-        {
-          sink.settingsReceived(bytes, from, to);
-          return;
-        }
+        this.#settings(bytes, from, to);
+        break;
       case PUSH_PROMISE:
         // Our SETTINGS_ENABLE_PUSH is 0, and no client may push (RFC 9113 section 8.4).
-        return void this.#violate(PROTOCOL_ERROR, "PUSH_PROMISE");
+        this.#violate(PROTOCOL_ERROR, "PUSH_PROMISE");
+        break;
       case PING:
-        if (stream !== 0) return void this.#violate(PROTOCOL_ERROR, "PING on a stream");
-        if (to - from !== 8) return void this.#violate(FRAME_SIZE_ERROR, "PING that has not 8 octets");
-        {
-          if ((this.#flags & ACK) !== 0) sink.pingAcknowledged(bytes, from);
-          else sink.pingReceived(bytes, from);
-          return;
-        }
+        if (!this.#onConnection("PING") || !this.#hasSize("PING", to - from === 8)) return;
+        if ((this.#flags & ACK) !== 0) this.#sink.pingAcknowledged(bytes, from);
+        else this.#sink.pingReceived(bytes, from);
+        break;
       case GOAWAY:
-        if (stream !== 0) return void this.#violate(PROTOCOL_ERROR, "GOAWAY on a stream");
-        if (to - from < 8) return void this.#violate(FRAME_SIZE_ERROR, "GOAWAY below 8 octets");
-        {
-          sink.goawayReceived(readUint31(bytes, from), readUint32(bytes, from + 4));
-          return;
-        }
+        if (!this.#onConnection("GOAWAY") || !this.#hasSize("GOAWAY", to - from >= 8)) return;
+        this.#sink.goawayReceived(readUint31(bytes, from), readUint32(bytes, from + 4));
+        break;
       case WINDOW_UPDATE:
-        if (to - from !== 4) return void this.#violate(FRAME_SIZE_ERROR, "WINDOW_UPDATE that has not 4 octets");
-        {
-          sink.windowUpdateReceived(stream, readUint31(bytes, from));
-          return;
-        }
+        if (!this.#hasSize("WINDOW_UPDATE", to - from === 4)) return;
+        this.#sink.windowUpdateReceived(this.#stream, readUint31(bytes, from));
+        break;
       default:
-        // Unknown types are ignored (RFC 9113 section 5.5).
-        return;
+      // Unknown types are ignored (RFC 9113 section 5.5).
     }
   }
 
+  #onStream(frame: string): boolean {
+    return this.#stream !== 0 || this.#violate(PROTOCOL_ERROR, `${frame} on stream 0`);
+  }
+
+  #onConnection(frame: string): boolean {
+    return this.#stream === 0 || this.#violate(PROTOCOL_ERROR, `${frame} on a stream`);
+  }
+
+  #hasSize(frame: string, right: boolean): boolean {
+    return right || this.#violate(FRAME_SIZE_ERROR, `${frame} of the wrong size`);
+  }
+
+  #settings(bytes: Uint8Array, from: number, to: number): void {
+    const ack = (this.#flags & ACK) !== 0;
+    const size = to - from;
+    if (!this.#onConnection("SETTINGS") || !this.#hasSize("SETTINGS", ack ? size === 0 : size % 6 === 0)) return;
+    if (ack) this.#sink.settingsAcknowledged();
+    else this.#sink.settingsReceived(bytes, from, to);
+  }
+
   #headers(bytes: Uint8Array, from: number, to: number): void {
-    if (this.#stream === 0) return void this.#violate(PROTOCOL_ERROR, "HEADERS on stream 0");
+    if (!this.#onStream("HEADERS")) return;
     let selfDependent = false;
     let padding = 0;
     if ((this.#flags & PADDED) !== 0) {
-      if (to - from < 1) return void this.#violate(FRAME_SIZE_ERROR, "padded HEADERS without padding");
+      if (!this.#hasSize("HEADERS", to - from >= 1)) return;
       padding = bytes[from++] ?? 0;
     }
     if ((this.#flags & PRIORITY_FLAG) !== 0) {
-      if (to - from < 5) return void this.#violate(FRAME_SIZE_ERROR, "HEADERS without its priority");
+      if (!this.#hasSize("HEADERS", to - from >= 5)) return;
       selfDependent = readUint31(bytes, from) === this.#stream;
       from += 5;
     }

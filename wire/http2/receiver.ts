@@ -135,7 +135,7 @@ export class Receiver implements FrameSink {
       }
     }
     if (end) stream.remoteEnded = true;
-    if (!stream.resetAfterEnd) stream.events.dataReceived(bytes, end);
+    stream.events.dataReceived(bytes, end);
     if (end) this.#completeIfBothEnded(stream);
   }
 
@@ -283,7 +283,7 @@ export class Receiver implements FrameSink {
         core.streamError(stream, PROTOCOL_ERROR, "malformed", "an interim answer that ends the stream");
         return;
       }
-      if (!stream.resetAfterEnd) stream.events.headReceived(fields, false);
+      stream.events.headReceived(fields, false);
       return;
     }
     stream.headReceived = true;
@@ -295,7 +295,7 @@ export class Receiver implements FrameSink {
       return;
     }
     stream.remoteEnded = end;
-    if (!stream.resetAfterEnd) stream.events.headReceived(fields, end);
+    stream.events.headReceived(fields, end);
     if (end) this.#completeIfBothEnded(stream);
   }
 
@@ -310,7 +310,7 @@ export class Receiver implements FrameSink {
       return;
     }
     stream.remoteEnded = true;
-    if (!stream.resetAfterEnd) stream.events.trailersReceived(this.#head.fields);
+    stream.events.trailersReceived(this.#head.fields);
     this.#completeIfBothEnded(stream);
   }
 
@@ -341,14 +341,12 @@ export class Receiver implements FrameSink {
       beforeHead = core.isServer && !stream.headSent;
       const unneeded = code === NO_ERROR && stream.remoteEnded;
       core.detach(stream, "reset-there");
-      if (!stream.resetAfterEnd) {
-        stream.events.resetReceived({
-          by: core.peer,
-          code: unneeded ? "unneeded" : failureCodeOf(code),
-          message: `The ${core.peer} reset the HTTP/2 stream with ${errorName(code)}.`,
-          http2Code: code,
-        });
-      }
+      stream.events.resetReceived({
+        by: core.peer,
+        code: unneeded ? "unneeded" : failureCodeOf(code),
+        message: `The ${core.peer} reset the HTTP/2 stream with ${errorName(code)}.`,
+        http2Code: code,
+      });
       core.afterClose();
     } else if (this.#isIdle(id)) {
       core.violated(PROTOCOL_ERROR, "RST_STREAM on a stream that was never opened");
