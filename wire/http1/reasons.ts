@@ -1,6 +1,7 @@
 /** Reason phrases (RFC 9110 section 15): nobody decides by them, people read them in traces. */
 const REASONS: Readonly<Record<number, string>> = {
   100: "Continue",
+  101: "Switching Protocols",
   102: "Processing",
   103: "Early Hints",
   200: "OK",

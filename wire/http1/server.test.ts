@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { ServerRig, answer } from "../../test/support/http1.ts";
 import type { Answer } from "../../test/support/http1.ts";
+import type { Stream } from "../stream.ts";
 
 const bytes = (text: string) => new Uint8Array(Buffer.from(text, "latin1"));
 const ok: Answer = (stream) => {
@@ -371,7 +372,7 @@ describe("answers", () => {
       ] as const
     ).map(([name, fields]) => ({
       name: `never written: ${name}`,
-      act: ((stream) => stream.sendHead(fields, true)) as Answer,
+      act: (stream: Stream) => stream.sendHead(fields, true),
       out: "",
       log: ["destroy", "reset relay malformed"],
     })),
