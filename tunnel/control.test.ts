@@ -79,7 +79,7 @@ test("a line of exactly the limit passes", () => {
 test("the end of the stream is the end of the session", () => {
   const ended = relayEnd();
   ended.stream.events.dataReceived(new Uint8Array(0), true);
-  assert.deepEqual(ended.log, ["closed in order"]);
+  assert.deepEqual(ended.log, ["agent < data  END", "closed in order"]);
   const cut = relayEnd();
   cut.stream.events.resetReceived({ by: "agent", code: "closed", message: "x" });
   assert.deepEqual(cut.log, ["closed closed"]);

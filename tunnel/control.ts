@@ -163,6 +163,8 @@ export class ControlChannel<Out, In> {
   #end(failure: Failure | undefined): void {
     if (this.#over) return;
     this.#over = true;
+    // An orderly end is answered with ours, so that the stream is over on both sides.
+    if (failure === undefined) this.#stream?.sendData(new Uint8Array(0), true);
     if (!this.#violated) this.#handlers.closed(failure);
   }
 }

@@ -5,7 +5,7 @@ import { createServer } from "node:net";
 import type { AddressInfo, Server } from "node:net";
 import { test } from "node:test";
 import { createServer as createTlsServer } from "node:tls";
-import { makeCertificate } from "../test/support/certificate.ts";
+import { selfSigned } from "../test/support/self-signed.ts";
 import { DialError, dial, parseTunnelUrl } from "./transports.ts";
 
 test("tunnel URLs", () => {
@@ -66,7 +66,7 @@ test("nothing listens, nobody answers, the user gives up", async () => {
 });
 
 test("TLS: the CA or the pin must match, and the ALPN", async (t) => {
-  const certificate = makeCertificate(["localhost", "127.0.0.1"]);
+  const certificate = selfSigned(["localhost", "127.0.0.1"]);
   const server = createTlsServer({ ...certificate, ALPNProtocols: ["portlight/1"] }, (socket) =>
     socket.on("error", () => undefined),
   );

@@ -1,0 +1,142 @@
+import type { RefusalCode, ShareKind } from "../tunnel/protocol.ts";
+import { digest, isSecret, matches, nameProblem, randomName, randomSecret } from "./names.ts";
+
+/**
+ * How long a name stays its owner's after he was last seen. Dev tunnels expire after 30 days too: long enough for a
+ * holiday, and nobody inherits the webhooks of somebody else's name sooner. Kept in memory: after a restart of the relay
+ * the first who asks for a name with a secret has it, which the owner does within seconds.
+ */
+export const RESERVATION_MS = 30 * 24 * 60 * 60 * 1000;
+
+/** Names held altogether, connected or not. One costs about 300 octets, so this is 30 MB. */
+const MAX_NAMES = 100_000;
+
+/** Who holds a name: a session of an agent, known here only by what it must be told. */
+export interface Holder {
+  /** Somebody else came with the right secret: this holder lost the name. */
+  replaced(): void;
+}
+
+/** One name. The object lives as long as the reservation; `generation` tells apart who held it. */
+export interface ShareRecord<H extends Holder> {
+  readonly name: string;
+  readonly kind: ShareKind;
+  readonly secretDigest: Buffer;
+  /** Counts up with each claim. Whoever holds an older one can no longer change anything. */
+  generation: number;
+  /** Undefined: offline. */
+  holder: H | undefined;
+  /** The agent stopped sharing: visitors are told that there is no such share, the owner can still have it back. */
+  stopped: boolean;
+  /** Milliseconds since the epoch; judged while there is no holder. */
+  expiresAt: number;
+}
+
+export interface Claim<H extends Holder> {
+  readonly kind: ShareKind;
+  readonly name?: string | undefined;
+  readonly secret?: string | undefined;
+  readonly holder: H;
+}
+
+export type ClaimResult<H extends Holder> =
+  | { readonly record: ShareRecord<H>; readonly generation: number; readonly secret: string }
+  | { readonly refused: RefusalCode; readonly message: string };
+
+/**
+ * Who has which name. Every method is synchronous, so a claim is one atomic step however many agents ask at once.
+ */
+export class Registry<H extends Holder> {
+  readonly #records = new Map<string, ShareRecord<H>>();
+  readonly #now: () => number;
+  readonly #maxNames: number;
+
+  /** @param now milliseconds since the epoch. */
+  constructor(now: () => number, maxNames: number = MAX_NAMES) {
+    this.#now = now;
+    this.#maxNames = maxNames;
+  }
+
+  get size(): number {
+    return this.#records.size;
+  }
+
+  /** A share visitors may know of: online or offline, not stopped, not expired. */
+  find(name: string): ShareRecord<H> | undefined {
+    const record = this.#records.get(name);
+    if (record === undefined || record.stopped) return undefined;
+    return this.#expired(record) ? undefined : record;
+  }
+
+  claim(claim: Claim<H>): ClaimResult<H> {
+    const { name, secret, holder, kind } = claim;
+    if (secret !== undefined && !isSecret(secret)) {
+      return { refused: "name-invalid", message: "The resume secret is not one that a relay gives" };
+    }
+    if (name !== undefined) {
+      const known = this.#records.get(name);
+      if (known !== undefined && !this.#expired(known)) return this.#reclaim(known, claim);
+      // One answer for reserved and malformed names alike, and before any record is made.
+      const problem = nameProblem(name);
+      if (problem !== undefined) return { refused: "name-invalid", message: problem };
+    }
+    if (this.#records.size >= this.#maxNames) this.sweep();
+    if (this.#records.size >= this.#maxNames) {
+      return { refused: "limit", message: `This relay holds ${this.#maxNames} names already` };
+    }
+    const given = secret ?? randomSecret();
+    const record: ShareRecord<H> = {
+      name: name ?? this.#freshName(),
+      kind,
+      secretDigest: digest(given),
+      generation: 1,
+      holder,
+      stopped: false,
+      expiresAt: 0,
+    };
+    this.#records.set(record.name, record);
+    return { record, generation: 1, secret: given };
+  }
+
+  /** The holder of this generation is gone. The name stays its owner's. False when it was somebody else's already. */
+  release(record: ShareRecord<H>, generation: number, stopped: boolean): boolean {
+    if (record.generation !== generation || record.holder === undefined) return false;
+    record.holder = undefined;
+    record.stopped = stopped;
+    record.expiresAt = this.#now() + RESERVATION_MS;
+    return true;
+  }
+
+  /** Forgets what has expired. */
+  sweep(): void {
+    for (const record of this.#records.values()) if (this.#expired(record)) this.#records.delete(record.name);
+  }
+
+  #reclaim(record: ShareRecord<H>, claim: Claim<H>): ClaimResult<H> {
+    if (claim.secret === undefined || !matches(claim.secret, record.secretDigest)) {
+      return { refused: "name-taken", message: `The name ${record.name} belongs to somebody else` };
+    }
+    if (record.kind !== claim.kind) {
+      return { refused: "name-taken", message: `The name ${record.name} belongs to a share of kind ${record.kind}` };
+    }
+    const before = record.holder;
+    record.generation++;
+    record.holder = claim.holder;
+    record.stopped = false;
+    // After the change: whatever the old holder does now finds itself outdated.
+    before?.replaced();
+    return { record, generation: record.generation, secret: claim.secret };
+  }
+
+  #freshName(): string {
+    // 65 random bits: a second round is a matter of principle.
+    for (;;) {
+      const name = randomName();
+      if (!this.#records.has(name)) return name;
+    }
+  }
+
+  #expired(record: ShareRecord<H>): boolean {
+    return record.holder === undefined && this.#now() >= record.expiresAt;
+  }
+}

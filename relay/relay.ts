@@ -1,0 +1,223 @@
+import { timingSafeEqual } from "node:crypto";
+import type { Socket } from "node:net";
+import { setTimeout as pause } from "node:timers/promises";
+import { isLoopback } from "../tunnel/transports.ts";
+import { inUrl } from "./addresses.ts";
+import { Edge } from "./edge.ts";
+import type { Lease } from "./lease.ts";
+import { listen } from "./listener.ts";
+import { digest } from "./names.ts";
+import type { Relay, RelayOptions } from "./options.ts";
+import { Publisher, portSuffix } from "./publisher.ts";
+import { Registry } from "./registry.ts";
+import type { ShareRecord } from "./registry.ts";
+import { Router } from "./router.ts";
+import { Session } from "./session.ts";
+import type { SessionHost } from "./session.ts";
+import { listenForAgents } from "./tunnel-listener.ts";
+import type { TunnelListener } from "./tunnel-listener.ts";
+import { VisitorConnection, openTcpVisitor } from "./visitor.ts";
+
+const DEFAULT_DRAIN_MS = 30_000;
+
+/** Agents welcomed at once. */
+const MAX_SESSIONS = 1_000;
+
+/** How often expired names are forgotten. */
+const SWEEP_MS = 60 * 60 * 1000;
+
+/** While draining: how often it is looked whether all is done. */
+const POLL_MS = 20;
+
+/** After the last exchange: how long the last octets may take to leave before sockets are destroyed. */
+const FLUSH_MS = 2_000;
+
+/** Name and version, as agents see it. */
+const RELAY_NAME = "portlight/0.1.0";
+
+/** Options that contradict each other or would be unsafe. */
+export class RelayOptionsError extends Error {
+  override readonly name = "RelayOptionsError";
+}
+
+/**
+ * Starts a relay. Rejects with `RelayOptionsError`, or with Node's error of `listen` (EADDRINUSE, EACCES).
+ */
+export async function startRelay(options: RelayOptions): Promise<Relay> {
+  check(options);
+  const running = new RunningRelay(options);
+  try {
+    await running.start();
+  } catch (error) {
+    await running.close(0);
+    throw error;
+  }
+  return running;
+}
+
+function check(options: RelayOptions): void {
+  const { mode, tunnelListen, tls, tokenDigests, domain } = options;
+  const loopback = isLoopback(tunnelListen.host);
+  const encrypted = mode === "remote" && tls !== undefined;
+  if (!loopback && !encrypted) {
+    throw new RelayOptionsError(
+      `Agents would dial ${tunnelListen.host} in cleartext: give a certificate and a key, or listen on 127.0.0.1`,
+    );
+  }
+  if (tokenDigests === undefined && !loopback) {
+    throw new RelayOptionsError(`Anybody could share through ${tunnelListen.host}: give at least one token`);
+  }
+  if (tokenDigests?.some((hex) => !/^[0-9a-fA-F]{64}$/.test(hex)) === true) {
+    throw new RelayOptionsError("A token digest must be a SHA-256: 64 hexadecimal digits");
+  }
+  if (!/^[a-z0-9](?:[a-z0-9.-]{0,200}[a-z0-9])?$/.test(domain)) {
+    throw new RelayOptionsError(`The domain ${domain} is not a lower-case host name`);
+  }
+}
+
+class RunningRelay implements Relay {
+  publicUrl = "";
+  tunnelUrl = "";
+
+  readonly #options: RelayOptions;
+  readonly #registry = new Registry<Lease>(() => Date.now());
+  readonly #edge: Edge;
+  readonly #router: Router;
+  readonly #visitors = new Set<VisitorConnection>();
+  readonly #sessions = new Set<Session>();
+  readonly #tokens: readonly Buffer[] | undefined;
+  readonly #closers: (() => void)[] = [];
+  #tunnelListener: TunnelListener | undefined;
+  #draining = false;
+  #closed: Promise<void> | undefined;
+  /** Cuts the wait of `close` short. */
+  #hurry: () => void = () => undefined;
+
+  constructor(options: RelayOptions) {
+    this.#options = options;
+    this.#tokens = options.tokenDigests?.map((hex) => Buffer.from(hex, "hex"));
+    this.#edge = new Edge({ tls: options.tls });
+    this.#router = new Router({
+      registry: this.#registry,
+      domain: options.domain,
+      ownHosts: options.mode === "local" ? ["localhost", "127.0.0.1", "[::1]"] : [],
+    });
+  }
+
+  async start(): Promise<void> {
+    const { mode, listen: address, tunnelListen, domain, tls, log, allowLan } = this.#options;
+    const accept = (socket: Socket): void => this.#acceptHttp(socket, undefined);
+    // `localhost` and `name.localhost` mean ::1 to some programs.
+    const wished = address.host === "127.0.0.1" ? ["::1"] : [];
+    const main = await listen({ ...address, wished, accept });
+    this.#closers.push(() => main.close());
+    const mainPort = this.#options.publicPort ?? main.port;
+    const scheme = mode === "remote" && tls !== undefined ? "https" : "http";
+    const publisher = new Publisher({
+      ...{ mode, host: address.host, domain, allowLan, scheme, mainPort, log },
+      acceptHttp: (socket, record) => this.#acceptHttp(socket, record),
+      acceptTcp: (socket, record) => {
+        if (this.#edge.acceptRaw(socket)) openTcpVisitor(socket, record, this.#router);
+      },
+    });
+    this.#closers.push(() => publisher.close());
+    const host: SessionHost = {
+      ...{ registry: this.#registry, publisher, log, relay: RELAY_NAME },
+      authorised: (token) => this.#authorised(token),
+      // The one that asks is in the set already.
+      admits: () => this.#sessions.size <= MAX_SESSIONS,
+      sessionEnded: (session) => this.#sessions.delete(session),
+    };
+    const tunnels = await listenForAgents({
+      address: tunnelListen,
+      tls: mode === "remote" ? tls : undefined,
+      accept: (socket) => {
+        const session = new Session(socket, host);
+        this.#sessions.add(session);
+        if (this.#draining) session.drain();
+      },
+    });
+    this.#tunnelListener = tunnels;
+    this.#closers.push(() => tunnels.close());
+    const sweep = setInterval(() => this.#registry.sweep(), SWEEP_MS).unref();
+    this.#closers.push(() => clearInterval(sweep));
+    const publicHost = mode === "remote" ? domain : dialable(address.host);
+    this.publicUrl = `${scheme}://${inUrl(publicHost)}${portSuffix(scheme, mainPort)}`;
+    this.tunnelUrl =
+      mode === "remote" && tls !== undefined
+        ? `tls://${domain}:${tunnels.port}`
+        : `tcp://${inUrl(dialable(tunnelListen.host))}:${tunnels.port}`;
+    log.info(`Relay listens at ${this.publicUrl}, agents dial ${this.tunnelUrl}`);
+  }
+
+  close(drainMs: number = this.#options.drainMs ?? DEFAULT_DRAIN_MS): Promise<void> {
+    if (this.#closed === undefined) {
+      this.#closed = this.#close(drainMs);
+    } else if (drainMs === 0) {
+      this.#hurry();
+    }
+    return this.#closed;
+  }
+
+  async #close(drainMs: number): Promise<void> {
+    let hurried = drainMs <= 0;
+    this.#hurry = () => {
+      hurried = true;
+    };
+    this.#draining = true;
+    for (const close of this.#closers.splice(0)) close();
+    for (const session of this.#sessions) session.drain();
+    for (const visitor of this.#visitors) visitor.drain();
+    const deadline = performance.now() + drainMs;
+    const past = (limit: number): boolean => hurried || performance.now() >= limit;
+    while (this.#router.inFlight > 0 && !past(deadline)) await pause(POLL_MS);
+    // What is complete for us may still be in the sockets' queues.
+    const flushed = Math.min(performance.now() + FLUSH_MS, Math.max(deadline, performance.now()));
+    while (this.#unsent() && !past(flushed)) await pause(POLL_MS);
+    // Now whatever is still open is cut: its visitor sees an error.
+    for (const session of this.#sessions) session.close();
+    await pause(0);
+    const sockets = [...this.#edge.sockets, ...(this.#tunnelListener?.sockets ?? [])];
+    await Promise.all(sockets.map((socket) => destroyed(socket)));
+    this.#options.log.info("Relay closed");
+  }
+
+  #unsent(): boolean {
+    for (const socket of this.#edge.sockets) if (socket.writableLength > 0) return true;
+    return false;
+  }
+
+  #acceptHttp(socket: Socket, record: ShareRecord<Lease> | undefined): void {
+    this.#edge.accept(socket, (arrival) => {
+      const visitor = new VisitorConnection(arrival, record, this.#router, (over) => this.#visitors.delete(over));
+      this.#visitors.add(visitor);
+      if (this.#draining) visitor.drain();
+    });
+  }
+
+  /** Every digest is compared, so the time tells neither which token matched nor whether one did. */
+  #authorised(token: string | undefined): boolean {
+    if (this.#tokens === undefined) return true;
+    const shown = digest(token ?? "");
+    let found = false;
+    for (const known of this.#tokens) found = timingSafeEqual(shown, known) || found;
+    return found && token !== undefined;
+  }
+}
+
+/** An address that means "all" is no address to dial. */
+function dialable(host: string): string {
+  if (host === "0.0.0.0") return "127.0.0.1";
+  return host === "::" ? "::1" : host;
+}
+
+function destroyed(socket: Socket): Promise<void> {
+  return new Promise((resolve) => {
+    if (socket.closed) {
+      resolve();
+      return;
+    }
+    socket.once("close", () => resolve());
+    socket.destroy();
+  });
+}

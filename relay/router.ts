@@ -1,0 +1,140 @@
+import type { Failure, Field, Fields, Stream, StreamEvents } from "../wire/stream.ts";
+import { hopsOf, valueOf } from "../tunnel/fields.ts";
+import { Join } from "../tunnel/join.ts";
+import type { JoinOptions } from "../tunnel/join.ts";
+import { HOPS_FIELD, MAX_HOPS } from "../tunnel/protocol.ts";
+import { labelBelow, parseAuthority } from "./authority.ts";
+import { forwardedHead, kindOf } from "./forward.ts";
+import type { Lease } from "./lease.ts";
+import type { Registry, ShareRecord } from "./registry.ts";
+
+/** Everything about a visitor's connection that concerns its requests; made once per connection. */
+export interface Origin {
+  /** `portlight-http`. */
+  readonly version: Field;
+  readonly forwardedFor: Field;
+  readonly forwardedProto: Field;
+  /** The share whose own port the visitor came to. Undefined: the main port, where `:authority` decides. */
+  readonly record: ShareRecord<Lease> | undefined;
+  readonly joinOptions: JoinOptions;
+}
+
+export interface RouterOptions {
+  readonly registry: Registry<Lease>;
+  /** Shares are `name.domain`. */
+  readonly domain: string;
+  /** Further names of the relay itself, where the front page is. */
+  readonly ownHosts: readonly string[];
+}
+
+const HOPS: readonly Field[] = Array.from({ length: MAX_HOPS + 1 }, (_, hops) => ({
+  name: HOPS_FIELD,
+  value: String(hops),
+}));
+
+const FRONT_PAGE = new TextEncoder().encode(
+  "This is a Portlight relay. It forwards requests to ports that people share with the Portlight extension;\n" +
+    "each of them has a URL of its own. There is nothing else to see here.\n",
+);
+
+/** Decides for each request, not for each connection, which share it is for: browsers reuse connections for all names of a certificate. */
+export class Router {
+  /** Exchanges now open, of all visitors. */
+  inFlight = 0;
+  readonly #options: RouterOptions;
+
+  constructor(options: RouterOptions) {
+    this.#options = options;
+  }
+
+  /** `JoinOptions` for a visitor's connection. @param showsResets whether the visitor speaks HTTP/2. */
+  joinOptions(showsResets: boolean): JoinOptions {
+    return { party: "relay", passResets: showsResets, onClosed: this.#closed };
+  }
+
+  open(stream: Stream, fields: Fields, ended: boolean, origin: Origin): StreamEvents {
+    const join = new Join(stream, fields, ended, origin.joinOptions);
+    // Before anything is answered: what the stream reports meanwhile is already the join's.
+    stream.events = join.visitorEvents;
+    this.inFlight++;
+    const failure = this.#route(fields, ended, origin, join);
+    if (failure !== undefined) join.fail(failure);
+    return stream.events;
+  }
+
+  /** A TCP connection to the port of a share. */
+  openTcp(stream: Stream, record: ShareRecord<Lease>, forwardedFor: Field): StreamEvents {
+    const head: Fields = [
+      { name: ":method", value: "CONNECT" },
+      { name: ":authority", value: record.name },
+    ];
+    const join = new Join(stream, head, false, { party: "relay", raw: true, onClosed: this.#closed });
+    stream.events = join.visitorEvents;
+    this.inFlight++;
+    const lease = record.holder;
+    if (lease === undefined) join.fail(offline(record));
+    else lease.owner.forward([...head, lease.field, forwardedFor], false, join, false);
+    return join.visitorEvents;
+  }
+
+  #route(fields: Fields, ended: boolean, origin: Origin, join: Join): Failure | undefined {
+    const kind = kindOf(fields);
+    if (typeof kind === "object") return kind;
+    const text = valueOf(fields, ":authority") ?? valueOf(fields, "host");
+    const authority = text === undefined ? undefined : parseAuthority(text);
+    if (authority === undefined && text !== undefined && text !== "") {
+      return { by: "visitor", code: "malformed", message: "The authority of the request is not a host name and port" };
+    }
+    const hops = hopsOf(fields) + 1;
+    if (hops > MAX_HOPS) {
+      return { by: "relay", code: "loop", message: `The request has passed this relay more than ${MAX_HOPS} times` };
+    }
+    let { record } = origin;
+    if (record === undefined) {
+      const host = authority?.host ?? "";
+      if (this.#isOwn(host) && this.#frontPage(fields, ended, join)) return undefined;
+      const name = labelBelow(host, this.#options.domain);
+      record = name === undefined ? undefined : this.#options.registry.find(name);
+      // The same answer whether the name never was, is expired, or was given back; and the name is not repeated.
+      if (record?.kind !== "http") return UNKNOWN;
+    } else if (record.stopped) {
+      return UNKNOWN;
+    }
+    const lease = record.holder;
+    if (lease === undefined) return offline(record);
+    const additions: Field[] = [lease.field, origin.version, HOPS[hops] ?? { name: HOPS_FIELD, value: String(hops) }];
+    additions.push(origin.forwardedFor, origin.forwardedProto);
+    if (text !== undefined && text !== "") additions.push({ name: "x-forwarded-host", value: text });
+    lease.owner.forward(forwardedHead(fields, additions), ended, join, kind === "websocket");
+    return undefined;
+  }
+
+  #isOwn(host: string): boolean {
+    return host === this.#options.domain || this.#options.ownHosts.includes(host);
+  }
+
+  /** Only for who just looks: the relay itself stands in for the service. */
+  #frontPage(fields: Fields, ended: boolean, join: Join): boolean {
+    const method = valueOf(fields, ":method");
+    if (!ended || valueOf(fields, ":path") !== "/" || (method !== "GET" && method !== "HEAD")) return false;
+    const head: Field[] = [
+      { name: ":status", value: "200" },
+      { name: "content-type", value: "text/plain; charset=utf-8" },
+      { name: "content-length", value: String(FRONT_PAGE.length) },
+      { name: "x-robots-tag", value: "noindex" },
+    ];
+    join.serviceEvents.headReceived(head, method === "HEAD");
+    if (method === "GET") join.serviceEvents.dataReceived(FRONT_PAGE, true);
+    return true;
+  }
+
+  readonly #closed = (): void => {
+    this.inFlight--;
+  };
+}
+
+const UNKNOWN: Failure = { by: "relay", code: "unknown-name", message: "No port is shared under this name" };
+
+function offline(record: ShareRecord<Lease>): Failure {
+  return { by: "relay", code: "offline", message: `The share ${record.name} is not connected` };
+}

@@ -1,0 +1,354 @@
+import type { Socket } from "node:net";
+import type { Failure, Fields, StreamEvents } from "../wire/stream.ts";
+import type { Logger } from "../wire/logger.ts";
+import { Http2Connection } from "../wire/http2/connection.ts";
+import type { Http2Events } from "../wire/http2/options.ts";
+import { TUNNEL_RELAY } from "../wire/http2/profiles.ts";
+import { CONTROL_REQUEST, ControlChannel } from "../tunnel/control.ts";
+import type { Join } from "../tunnel/join.ts";
+import { readAgentMessage } from "../tunnel/messages.ts";
+import type {
+  AgentMessage,
+  Hello,
+  RefusalCode,
+  Refused,
+  RelayMessage,
+  ShareGrant,
+  ShareRequest,
+} from "../tunnel/protocol.ts";
+import { HELLO_TIMEOUT_MS, MAX_SHARES_PER_SESSION, TUNNEL_VERSION } from "../tunnel/protocol.ts";
+import { TunnelProtocol } from "../tunnel/session.ts";
+import { attachSocket } from "../tunnel/socket.ts";
+import type { Ticking } from "../tunnel/wheel.ts";
+import { unwatch, watch } from "../tunnel/wheel.ts";
+import { plainAddress } from "./addresses.ts";
+import { Lease } from "./lease.ts";
+import type { LeaseOwner } from "./lease.ts";
+import { PublishError } from "./publisher.ts";
+import type { Publisher } from "./publisher.ts";
+import type { Registry } from "./registry.ts";
+import { WaitingLine } from "./waiting.ts";
+
+/** A refused session has this long to read why. */
+const FAREWELL_MS = 2_000;
+
+/** What all sessions of a relay share. */
+export interface SessionHost {
+  readonly registry: Registry<Lease>;
+  readonly publisher: Publisher;
+  readonly log: Logger;
+  /** Name and version for `welcome`. */
+  readonly relay: string;
+  /** Whether an agent with this token may share. */
+  authorised(token: string | undefined): boolean;
+  /** Whether one more session may be welcomed. */
+  admits(): boolean;
+  /** The session is over; its names are released. */
+  sessionEnded(session: Session): void;
+}
+
+type State =
+  /** The agent's SETTINGS are awaited; without extended CONNECT there is no control stream. */
+  | "connecting"
+  | "awaiting-hello"
+  | "online"
+  /** No new exchanges; those open go on. */
+  | "draining"
+  | "refused"
+  | "over";
+
+/** One tunnel as the relay sees it: HTTP/2 client towards an agent, with the names the agent holds. */
+export class Session implements Http2Events, LeaseOwner, Ticking {
+  readonly #host: SessionHost;
+  readonly #protocol: TunnelProtocol<Http2Connection>;
+  readonly #control: ControlChannel<RelayMessage, AgentMessage>;
+  readonly #leases = new Map<string, Lease>();
+  readonly #waiting: WaitingLine;
+  readonly #who: string;
+  #state: State = "connecting";
+  #since: number | undefined;
+
+  constructor(socket: Socket, host: SessionHost) {
+    this.#host = host;
+    this.#who = `agent at ${plainAddress(socket.remoteAddress)}`;
+    this.#control = new ControlChannel<RelayMessage, AgentMessage>(readAgentMessage, {
+      opened: () => undefined,
+      messageReceived: (message) => this.#received(message),
+      violated: (message) => this.#refuse("protocol", message),
+      closed: () => this.#controlClosed(),
+    });
+    this.#protocol = attachSocket(socket, (transport) => {
+      const connection = new Http2Connection({
+        ...TUNNEL_RELAY,
+        role: "client",
+        transport,
+        events: this,
+        peer: "agent",
+        party: "relay",
+      });
+      return new TunnelProtocol(
+        connection,
+        () => performance.now(),
+        () => this.#abort("timeout", "The agent answers no more"),
+      );
+    });
+    this.#waiting = new WaitingLine((head, ended, join) => this.#open(head, ended, join));
+    watch(this);
+  }
+
+  /** Exchanges in this tunnel, without the control stream. */
+  get openExchanges(): number {
+    return Math.max(0, this.#protocol.connection.openStreams - 1);
+  }
+
+  /** The agent is asked to dial elsewhere; what is open goes on. */
+  drain(): void {
+    this.#control.send({ type: "draining" });
+  }
+
+  /** Ends the tunnel now, as an orderly end of the relay when nothing is open. */
+  close(): void {
+    if (this.#state === "over") return;
+    this.#control.close();
+    this.#abort("closed", "The relay is going down");
+  }
+
+  // ---- LeaseOwner
+
+  forward(head: Fields, ended: boolean, join: Join, websocket: boolean): void {
+    const { connection } = this.#protocol;
+    if (this.#state !== "online") {
+      join.fail(OFFLINE);
+    } else if (websocket && !connection.extendedConnect) {
+      join.fail({ by: "agent", code: "unsupported", message: "The agent takes no WebSockets" });
+    } else if (connection.capacity > 0 && this.#waiting.empty) {
+      this.#open(head, ended, join);
+    } else {
+      this.#waiting.add(head, ended, join);
+    }
+  }
+
+  lost(lease: Lease): void {
+    this.#leases.delete(lease.id);
+    this.#control.send({ type: "unshared", id: lease.id });
+    this.#host.log.info(`${this.#who}: a newer session took over ${lease.grant?.record.name ?? lease.id}`);
+    if (this.#leases.size === 0 && this.#state === "online") {
+      // The same agent came back before we noticed that this tunnel was gone. Exchanges in it may still end well.
+      this.#state = "draining";
+      this.#protocol.connection.drain();
+    }
+  }
+
+  // ---- Http2Events
+
+  streamOpened(): StreamEvents {
+    // An agent is an HTTP/2 server and opens no streams; the engine refuses such frames before they come here.
+    return this.#control.streamEvents;
+  }
+
+  capacityChanged(): void {
+    const { connection } = this.#protocol;
+    if (this.#state === "connecting" && connection.extendedConnect) {
+      const stream = connection.open(CONTROL_REQUEST, false, this.#control.streamEvents);
+      if (stream === undefined) return;
+      this.#state = "awaiting-hello";
+      this.#control.attach(stream);
+    }
+    while (connection.capacity > 0 && this.#waiting.next());
+  }
+
+  draining(): void {
+    // Our own `drain` reports here as well; names are given back only for the agent's.
+    if (this.#state === "online") this.#retire();
+  }
+
+  pingAnswered(): void {
+    this.#protocol.pingAnswered();
+  }
+
+  ended(failure: Failure | undefined): void {
+    if (this.#state === "over") return;
+    const before = this.#state;
+    this.#state = "over";
+    unwatch(this);
+    this.#waiting.failAll(OFFLINE);
+    this.#releaseAll(false);
+    if (before === "online" || before === "draining") {
+      this.#host.log.info(`${this.#who}: disconnected${failure === undefined ? "" : ` (${failure.message})`}`);
+    }
+    this.#host.sessionEnded(this);
+  }
+
+  // ---- Ticking
+
+  tick(now: number): void {
+    this.#waiting.tick(now);
+    if (this.#state === "online" || this.#state === "draining") return;
+    this.#since ??= now;
+    const elapsed = now - this.#since;
+    if (this.#state === "refused") {
+      if (elapsed >= FAREWELL_MS) this.#abort("closed", "The session was refused");
+    } else if (elapsed >= HELLO_TIMEOUT_MS) {
+      this.#abort("timeout", `The agent did not say hello within ${HELLO_TIMEOUT_MS} ms`);
+    }
+  }
+
+  // ---- Control messages
+
+  #received(message: AgentMessage): void {
+    if (this.#state === "awaiting-hello") {
+      if (message.type === "hello") this.#hello(message);
+      else this.#refuse("protocol", "The first message must be hello");
+      return;
+    }
+    if (this.#state !== "online") return;
+    switch (message.type) {
+      case "hello":
+        this.#refuse("protocol", "Hello was said already");
+        break;
+      case "share":
+        void this.#share(message.share).then((answer) => this.#answer(answer));
+        break;
+      case "unshare":
+        this.#unshare(message.id);
+        break;
+      case "draining":
+        this.#retire();
+        break;
+    }
+  }
+
+  #hello(hello: Hello): void {
+    const host = this.#host;
+    if (hello.version !== TUNNEL_VERSION) {
+      this.#refuse(
+        "version",
+        `This relay speaks version ${TUNNEL_VERSION} of the tunnel protocol, the agent ${hello.version}`,
+      );
+      return;
+    }
+    if (!host.authorised(hello.token)) {
+      // One answer for a missing and a wrong token.
+      this.#refuse("unauthorized", "The token is missing or wrong");
+      return;
+    }
+    if (!host.admits()) {
+      this.#refuse("limit", "This relay has as many agents as it takes");
+      return;
+    }
+    this.#state = "online";
+    void Promise.all(hello.shares.map((share) => this.#share(share))).then((answers) => {
+      const grants = answers.filter((answer) => isGrant(answer));
+      this.#control.send({ type: "welcome", version: TUNNEL_VERSION, relay: host.relay, shares: grants });
+      for (const answer of answers) if (answer !== undefined && !isGrant(answer)) this.#control.send(answer);
+      host.log.info(`${this.#who}: connected with ${grants.length} of ${answers.length} shares`);
+    });
+  }
+
+  /** Undefined: nobody waits for the answer any more. Never rejects. */
+  async #share(request: ShareRequest): Promise<ShareGrant | Refused | undefined> {
+    const { registry, publisher, log } = this.#host;
+    const refused = (code: RefusalCode, message: string): Refused => ({
+      type: "refused",
+      id: request.id,
+      code,
+      message,
+    });
+    if (this.#leases.has(request.id)) return refused("protocol", `The id ${request.id} is in use in this session`);
+    if (this.#leases.size >= MAX_SHARES_PER_SESSION) {
+      return refused("limit", `A session has at most ${MAX_SHARES_PER_SESSION} shares`);
+    }
+    const lease = new Lease(this, request.id, request.kind);
+    const claimed = registry.claim({ kind: request.kind, name: request.name, secret: request.secret, holder: lease });
+    if ("refused" in claimed) return refused(claimed.refused, claimed.message);
+    const { record, generation, secret } = claimed;
+    lease.grant = { record, generation };
+    this.#leases.set(request.id, lease);
+    try {
+      const published = await publisher.publish(record, request);
+      // Meanwhile it may have been taken over, given back, or the session may be over.
+      if (this.#leases.get(request.id) !== lease) return undefined;
+      return { id: request.id, kind: request.kind, name: record.name, secret, ...published };
+    } catch (error) {
+      if (this.#leases.get(request.id) !== lease) return undefined;
+      this.#leases.delete(request.id);
+      registry.release(record, generation, true);
+      if (error instanceof PublishError) return refused(error.code, error.message);
+      log.error(
+        `A share could not be published: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`,
+      );
+      return refused("internal", "The share could not be published because of a defect of the relay");
+    }
+  }
+
+  #answer(answer: ShareGrant | Refused | undefined): void {
+    if (answer === undefined) return;
+    this.#control.send(isGrant(answer) ? { type: "shared", share: answer } : answer);
+  }
+
+  #unshare(id: string): void {
+    const lease = this.#leases.get(id);
+    if (lease !== undefined) {
+      this.#leases.delete(id);
+      this.#release(lease, true);
+    }
+    // Also when there is none: the agent waits for the word, and the outcome is what it asked for.
+    this.#control.send({ type: "unshared", id });
+  }
+
+  // ---- Ends
+
+  /** The agent goes: its names are offline from now on, what is open goes on. */
+  #retire(): void {
+    this.#state = "draining";
+    this.#waiting.failAll(OFFLINE);
+    this.#releaseAll(false);
+  }
+
+  #refuse(code: RefusalCode, message: string): void {
+    if (this.#state === "refused" || this.#state === "over") return;
+    this.#host.log.warn(`${this.#who}: refused (${code}): ${message}`);
+    this.#waiting.failAll(OFFLINE);
+    this.#releaseAll(false);
+    this.#state = "refused";
+    this.#since = undefined;
+    this.#control.send({ type: "refused", code, message });
+    this.#control.close();
+    this.#protocol.connection.drain();
+  }
+
+  #controlClosed(): void {
+    // Without it the agent can neither share nor be told anything: the session is over.
+    this.#abort("closed", "The agent closed the control stream");
+  }
+
+  #abort(code: Failure["code"], message: string): void {
+    if (this.#state === "over") return;
+    this.#protocol.connection.abort({ by: code === "closed" ? "relay" : "agent", code, message });
+  }
+
+  #releaseAll(stopped: boolean): void {
+    for (const lease of this.#leases.values()) this.#release(lease, stopped);
+    this.#leases.clear();
+  }
+
+  #release(lease: Lease, stopped: boolean): void {
+    const { grant } = lease;
+    if (grant === undefined) return;
+    const released = this.#host.registry.release(grant.record, grant.generation, stopped);
+    if (released && stopped) this.#host.publisher.withdraw(grant.record);
+  }
+
+  #open(head: Fields, ended: boolean, join: Join): void {
+    const { connection } = this.#protocol;
+    const opened = join.connect((events) => connection.open(head, ended, events));
+    // A visitor who left meanwhile is no failure, and `fail` knows.
+    if (!opened) join.fail(OFFLINE);
+  }
+}
+
+const OFFLINE: Failure = { by: "relay", code: "offline", message: "The share is not connected" };
+
+function isGrant(answer: ShareGrant | Refused | undefined): answer is ShareGrant {
+  return answer !== undefined && "secret" in answer;
+}
