@@ -37,8 +37,14 @@ export interface ExchangeRecord {
   /** Milliseconds since the epoch. */
   readonly startedAt: number;
   readonly durationMs: number;
-  readonly request: { readonly headers: readonly (readonly [name: string, value: string])[]; readonly trailers?: readonly (readonly [string, string])[] };
-  readonly response: { readonly headers: readonly (readonly [string, string])[]; readonly trailers: readonly (readonly [string, string])[] };
+  readonly request: {
+    readonly headers: readonly (readonly [name: string, value: string])[];
+    readonly trailers?: readonly (readonly [string, string])[];
+  };
+  readonly response: {
+    readonly headers: readonly (readonly [string, string])[];
+    readonly trailers: readonly (readonly [string, string])[];
+  };
   readonly messages: readonly RecordedMessage[];
   readonly failure?: Failure;
 }
@@ -69,10 +75,16 @@ export interface Capture {
   /** Answers `InspectorRequests` on the connection and sends it `InspectorNotifications`, until disposed. Several at once are independent. */
   serve(connection: InspectorConnection): { dispose(): void };
   /** The same requests from within the process. */
-  request<M extends keyof InspectorRequests>(method: M, params: InspectorRequests[M]["params"]): Promise<InspectorRequests[M]["result"]>;
+  request<M extends keyof InspectorRequests>(
+    method: M,
+    params: InspectorRequests[M]["params"],
+  ): Promise<InspectorRequests[M]["result"]>;
   /** Each exchange as it ends, decoded. Records come in the order of ending; slow decoding delays them, never the traffic. */
   onRecord(options: { readonly showSecrets: boolean }, listener: (record: ExchangeRecord) => void): { dispose(): void };
-  onNotification<M extends keyof InspectorNotifications>(method: M, listener: (params: InspectorNotifications[M]) => void): { dispose(): void };
+  onNotification<M extends keyof InspectorNotifications>(
+    method: M,
+    listener: (params: InspectorNotifications[M]) => void,
+  ): { dispose(): void };
   setSources(workspaceFolders: readonly string[], protoRoots: readonly string[]): void;
   setLimits(maxBytes: number, maxExchanges: number): void;
   /** Resolves once every record of an exchange that has ended was given to `onRecord`. */

@@ -169,10 +169,27 @@ export type Decoded =
       readonly truncated: boolean;
       readonly problem?: string;
     }
-  | { readonly view: "json"; readonly json: unknown; readonly text: string; readonly truncated: boolean; readonly problem?: string }
+  | {
+      readonly view: "json";
+      readonly json: unknown;
+      readonly text: string;
+      readonly truncated: boolean;
+      readonly problem?: string;
+    }
   | { readonly view: "text"; readonly text: string; readonly truncated: boolean; readonly problem?: string }
-  | { readonly view: "form"; readonly fields: readonly { readonly name: string; readonly value: string; readonly secret: boolean }[]; readonly truncated: boolean; readonly problem?: string }
-  | { readonly view: "image"; readonly mediaType: string; readonly width?: number; readonly height?: number; readonly problem?: string }
+  | {
+      readonly view: "form";
+      readonly fields: readonly { readonly name: string; readonly value: string; readonly secret: boolean }[];
+      readonly truncated: boolean;
+      readonly problem?: string;
+    }
+  | {
+      readonly view: "image";
+      readonly mediaType: string;
+      readonly width?: number;
+      readonly height?: number;
+      readonly problem?: string;
+    }
   | { readonly view: "close"; readonly code: number; readonly reason: string; readonly problem?: string }
   | { readonly view: "binary"; readonly mediaType?: string; readonly problem?: string };
 
@@ -229,7 +246,10 @@ export interface InspectorRequests {
    * Rejects (InvalidParams) with what is wrong in the filter.
    */
   "view/open": { params: { view: string; filter: string }; result: ViewState };
-  "view/rows": { params: { view: string; position: number; count: number }; result: { position: number; rows: readonly Row[] } };
+  "view/rows": {
+    params: { view: string; position: number; count: number };
+    result: { position: number; rows: readonly Row[] };
+  };
   "view/close": { params: { view: string }; result: null };
   /** Undefined result (null): no such exchange any more. `watch`: `exchange/changed` is sent for it until unwatched. */
   "exchange/detail": { params: { id: number; watch?: boolean }; result: Detail | null };
@@ -248,8 +268,14 @@ export interface InspectorRequests {
   /** The true value of a masked field: the `index`-th field of the `head`-th head. */
   "exchange/reveal": { params: { id: number; head: number; index: number }; result: { value: string } | null };
   /** Text of the whole exchanges (all that match, or `ids`), masked unless `showSecrets`. `jsonl` is what `portlight share --json` prints. */
-  "capture/export": { params: { ids?: readonly number[]; view?: string; format: "jsonl" | "har"; showSecrets: boolean }; result: { text: string; truncated: boolean } };
-  "exchange/copyAs": { params: { id: number; format: "curl" | "grpcurl"; showSecrets: boolean }; result: { text: string } | null };
+  "capture/export": {
+    params: { ids?: readonly number[]; view?: string; format: "jsonl" | "har"; showSecrets: boolean };
+    result: { text: string; truncated: boolean };
+  };
+  "exchange/copyAs": {
+    params: { id: number; format: "curl" | "grpcurl"; showSecrets: boolean };
+    result: { text: string } | null;
+  };
   "schema/status": { params: null; result: SchemaStatus };
   "schema/reload": { params: null; result: null };
   /** Full names of message types that contain `query`, at most 100, for the WebSocket type picker. */
@@ -260,7 +286,12 @@ export interface InspectorRequests {
 
 export interface InspectorNotifications {
   /** `changed`: rows (with position) that are new or changed, at most PAGE_ITEMS; `stale`: ask again for what you show. */
-  "view/changed": { view: string; state: ViewState; changed: readonly { position: number; row: Row }[]; stale: boolean };
+  "view/changed": {
+    view: string;
+    state: ViewState;
+    changed: readonly { position: number; row: Row }[];
+    stale: boolean;
+  };
   "exchange/changed": { id: number; row: Row; messages: number };
   "capture/changed": CaptureState;
   "schema/changed": SchemaStatus;

@@ -1,0 +1,511 @@
+import {
+  float32,
+  float64,
+  signed64,
+  unsigned64,
+  WIRE,
+  WireError,
+  WireReader,
+  zigzag32,
+  zigzag64,
+} from "../../wire/protobuf/reader.ts";
+import { MAX_DEPTH } from "../../wire/protobuf/tree.ts";
+import { decodeUtf8 } from "../../wire/utf8.ts";
+import type { ProtobufNode } from "../protocol.ts";
+import type { EnumType, FieldShape, FieldType, MessageType, Scalar } from "../schema/types.ts";
+import { durationText, timestampText, toJson } from "./json.ts";
+import { jsonNumber, shortestFloat32 } from "./numbers.ts";
+import { MessageValue } from "./value.ts";
+import type { FieldValue, Json } from "./value.ts";
+import { unknownNode } from "./wire-nodes.ts";
+
+export interface ReadLimits {
+  /** Fields and elements read; the rest is only walked. */
+  readonly elements: number;
+  /** Characters of all values together. */
+  readonly characters: number;
+}
+
+export interface TypedReading {
+  readonly tree: readonly ProtobufNode[];
+  readonly json: Json;
+  readonly hasUnknownFields: boolean;
+  readonly truncated: boolean;
+  /** What is odd about it, for people. */
+  readonly notes: readonly string[];
+}
+
+/** The octets do not fit the type. The message is for people. */
+export class MisfitError extends Error {
+  override readonly name = "MisfitError";
+}
+
+export type TypeFinder = (fullName: string) => MessageType | undefined;
+
+/** Reads a message with its type. Throws `WireError` or `MisfitError` when the octets are not one. */
+export function readTyped(bytes: Uint8Array, type: MessageType, find: TypeFinder, limits: ReadLimits): TypedReading {
+  return new TypedReader(bytes, find, limits).read(type);
+}
+
+/** proto2's groups end with their own tag. */
+type Ending = number | undefined;
+
+class TypedReader {
+  readonly #bytes: Uint8Array;
+  readonly #find: TypeFinder;
+  #elements: number;
+  #characters: number;
+  #truncated = false;
+  #unknown = false;
+  readonly #notes = new Set<string>();
+  /** Where an Any's value is, and its content once it was read. */
+  readonly #anyContent = new Map<MessageValue, MessageValue>();
+
+  constructor(bytes: Uint8Array, find: TypeFinder, limits: ReadLimits) {
+    this.#bytes = bytes;
+    this.#find = find;
+    this.#elements = limits.elements;
+    this.#characters = limits.characters;
+  }
+
+  read(type: MessageType): TypedReading {
+    const value = new MessageValue(type);
+    const tree: ProtobufNode[] = [];
+    this.#message(new WireReader(this.#bytes), value, tree, MAX_DEPTH, undefined);
+    const json = toJson(value, (any) => this.#any(any), this.#notes);
+    return { tree, json, hasUnknownFields: this.#unknown, truncated: this.#truncated, notes: [...this.#notes] };
+  }
+
+  #any(any: MessageValue): { readonly value: MessageValue } | { readonly base64: string } | undefined {
+    const content = this.#anyContent.get(any);
+    if (content !== undefined) return { value: content };
+    const base64 = any.get(2);
+    return typeof base64 === "string" && base64 !== "" ? { base64 } : undefined;
+  }
+
+  #message(reader: WireReader, into: MessageValue, nodes: ProtobufNode[], depth: number, ending: Ending): void {
+    if (depth <= 0) throw new MisfitError(`Messages are nested deeper than ${MAX_DEPTH}.`);
+    const { fields } = into.type;
+    for (;;) {
+      if (reader.atEnd) {
+        if (ending !== undefined) throw new WireError("A group does not end.", reader.position);
+        break;
+      }
+      const offset = reader.position;
+      reader.tag();
+      if (reader.wireType === WIRE.endGroup) {
+        if (reader.fieldNumber !== ending) throw new WireError("A group ends that did not begin.", offset);
+        break;
+      }
+      if (!this.#spend()) {
+        reader.skip();
+        continue;
+      }
+      const field = fields.get(reader.fieldNumber);
+      const { fieldNumber } = reader;
+      if (field === undefined || field.shape.kind === "unresolved") {
+        this.#unknown = true;
+        reader.skip();
+        nodes.push(unknownNode(this.#bytes, offset, reader.position, field));
+        if (field?.shape.kind === "unresolved")
+          this.#notes.add(`field ${fieldNumber} has the type ${field.shape.reference}, which is in no .proto file`);
+      } else this.#field(reader, into, field, nodes, offset, depth);
+    }
+    for (const field of fields.values()) {
+      if (field.required && !into.fields.has(field) && !this.#truncated)
+        this.#notes.add(`the required field ${field.name} is missing`);
+    }
+    if (into.type.fullName === "google.protobuf.Any") this.#readAny(into, nodes, depth);
+  }
+
+  #field(
+    reader: WireReader,
+    into: MessageValue,
+    field: FieldType,
+    nodes: ProtobufNode[],
+    offset: number,
+    depth: number,
+  ): void {
+    if (field.mapKey !== undefined) this.#mapEntry(reader, into, field, nodes, offset, depth);
+    else if (field.shape.kind === "message")
+      this.#submessage(reader, into, field, field.shape.message, nodes, offset, depth);
+    else if (
+      field.repeated &&
+      reader.wireType === WIRE.lengthDelimited &&
+      wireTypeOf(field.shape) !== WIRE.lengthDelimited
+    ) {
+      this.#packed(reader, into, field, nodes, offset);
+    } else {
+      this.#expect(reader, field, wireTypeOf(field.shape));
+      const { value, alternative, closedOut } = this.#scalar(reader, field.shape, field.strictUtf8);
+      const node = scalarNode(field, value, alternative, offset, reader.position - offset);
+      nodes.push(closedOut ? { ...node, unknown: true } : node);
+      if (closedOut) this.#unknown = true;
+      else if (field.repeated) into.append(field, value);
+      else into.set(field, value);
+    }
+  }
+
+  #submessage(
+    reader: WireReader,
+    into: MessageValue,
+    field: FieldType,
+    type: MessageType,
+    nodes: ProtobufNode[],
+    offset: number,
+    depth: number,
+  ): void {
+    const child = into.child(field, type);
+    const children: ProtobufNode[] = [];
+    // Readers take both encodings, whatever the schema says (Editions: message_encoding).
+    if (reader.wireType === WIRE.startGroup && field.delimited) {
+      this.#message(reader, child, children, depth - 1, field.number);
+    } else {
+      this.#expect(reader, field, WIRE.lengthDelimited);
+      const length = reader.length();
+      const start = reader.position;
+      reader.position += length;
+      this.#message(new WireReader(this.#bytes, start, start + length), child, children, depth - 1, undefined);
+    }
+    nodes.push({
+      number: field.number,
+      name: field.name,
+      type: type.fullName,
+      ...wellKnownValue(child),
+      children,
+      offset,
+      length: reader.position - offset,
+    });
+    if (field.repeated) into.append(field, child);
+    else into.set(field, child);
+  }
+
+  #packed(reader: WireReader, into: MessageValue, field: FieldType, nodes: ProtobufNode[], offset: number): void {
+    const length = reader.length();
+    const start = reader.position;
+    reader.position += length;
+    const elements = new WireReader(this.#bytes, start, start + length);
+    const children: ProtobufNode[] = [];
+    while (!elements.atEnd) {
+      const at = elements.position;
+      const { value, alternative, closedOut } = this.#scalar(elements, field.shape, field.strictUtf8);
+      if (!this.#spend()) continue;
+      const { number: _number, ...node } = scalarNode(field, value, alternative, at, elements.position - at);
+      children.push({
+        ...node,
+        name: String(children.length),
+        type: typeName(field),
+        ...(closedOut ? { unknown: true } : {}),
+      });
+      if (closedOut) this.#unknown = true;
+      else into.append(field, value);
+    }
+    nodes.push({
+      number: field.number,
+      name: field.name,
+      type: `repeated ${typeName(field)}`,
+      children,
+      offset,
+      length: reader.position - offset,
+    });
+  }
+
+  #mapEntry(
+    reader: WireReader,
+    into: MessageValue,
+    field: FieldType,
+    nodes: ProtobufNode[],
+    offset: number,
+    depth: number,
+  ): void {
+    this.#expect(reader, field, WIRE.lengthDelimited);
+    const length = reader.length();
+    const start = reader.position;
+    reader.position += length;
+    const keyShape: FieldShape = { kind: "scalar", scalar: field.mapKey ?? "string" };
+    const entry = new WireReader(this.#bytes, start, start + length);
+    let key: Json = defaultOf(keyShape);
+    let value: FieldValue =
+      field.shape.kind === "message" ? new MessageValue(field.shape.message) : defaultOf(field.shape);
+    let out = false;
+    const children: ProtobufNode[] = [];
+    while (!entry.atEnd) {
+      const at = entry.position;
+      entry.tag();
+      if (entry.fieldNumber === 1 && entry.wireType === wireTypeOf(keyShape)) {
+        const read = this.#scalar(entry, keyShape, field.strictUtf8);
+        key = read.value;
+        children.push(partNode("key", field.mapKey ?? "string", read.value, read.alternative, at, entry.position - at));
+      } else if (entry.fieldNumber === 2 && field.shape.kind === "message" && entry.wireType === WIRE.lengthDelimited) {
+        const size = entry.length();
+        const from = entry.position;
+        entry.position += size;
+        const child = new MessageValue(field.shape.message);
+        const grandchildren: ProtobufNode[] = [];
+        this.#message(new WireReader(this.#bytes, from, from + size), child, grandchildren, depth - 1, undefined);
+        value = child;
+        children.push({
+          name: "value",
+          type: typeName(field),
+          ...wellKnownValue(child),
+          children: grandchildren,
+          offset: at,
+          length: entry.position - at,
+        });
+      } else if (
+        entry.fieldNumber === 2 &&
+        field.shape.kind !== "message" &&
+        entry.wireType === wireTypeOf(field.shape)
+      ) {
+        const read = this.#scalar(entry, field.shape, field.strictUtf8);
+        value = read.value;
+        out = read.closedOut;
+        children.push(partNode("value", typeName(field), read.value, read.alternative, at, entry.position - at));
+      } else if (entry.fieldNumber <= 2) {
+        throw new MisfitError(`An entry of the map ${field.name} does not have the types of its key and value.`);
+      } else {
+        this.#unknown = true;
+        entry.skip();
+        children.push(unknownNode(this.#bytes, at, entry.position, undefined));
+      }
+    }
+    const type = `map<${field.mapKey ?? "string"}, ${typeName(field)}>`;
+    nodes.push({ number: field.number, name: field.name, type, children, offset, length: reader.position - offset });
+    // An entry whose value no closed enum has is unknown as a whole (proto2).
+    if (out) this.#unknown = true;
+    else into.put(field, keyText(key), value);
+  }
+
+  /** The content of an Any is read with its own type, into the children of its `value`. */
+  #readAny(any: MessageValue, nodes: ProtobufNode[], depth: number): void {
+    const url = any.get(1);
+    const index = nodes.findLastIndex((node) => node.number === 2 && node.unknown !== true);
+    const node = nodes[index];
+    const type = typeof url === "string" ? this.#find(url.slice(url.lastIndexOf("/") + 1)) : undefined;
+    if (type === undefined) return;
+    const content = new MessageValue(type);
+    if (node === undefined) {
+      this.#anyContent.set(any, content);
+      return;
+    }
+    const reader = new WireReader(this.#bytes, node.offset, node.offset + node.length);
+    reader.tag();
+    const length = reader.length();
+    const children: ProtobufNode[] = [];
+    const unknownBefore = this.#unknown;
+    try {
+      this.#message(
+        new WireReader(this.#bytes, reader.position, reader.position + length),
+        content,
+        children,
+        depth - 1,
+        undefined,
+      );
+    } catch (error) {
+      if (!(error instanceof WireError) && !(error instanceof MisfitError)) throw error;
+      this.#unknown = unknownBefore;
+      this.#notes.add(`the value of a google.protobuf.Any does not fit its type ${type.fullName}`);
+      return;
+    }
+    nodes[index] = { ...node, type: type.fullName, children };
+    this.#anyContent.set(any, content);
+  }
+
+  #expect(reader: WireReader, field: FieldType, wireType: number): void {
+    if (reader.wireType === wireType) return;
+    const names = ["a varint", "64-bit", "length-delimited", "a group", "a group", "32-bit"];
+    throw new MisfitError(
+      `Field ${field.number} (${field.name}) is ${typeName(field)} in the .proto file, and ${names[reader.wireType] ?? "something else"} here.`,
+    );
+  }
+
+  #scalar(
+    reader: WireReader,
+    shape: FieldShape,
+    strictUtf8: boolean,
+  ): { value: Json; alternative?: string; closedOut: boolean } {
+    if (shape.kind === "enum") {
+      reader.varint();
+      return enumValue(reader.low | 0, shape.enumeration);
+    }
+    if (shape.kind !== "scalar") throw new MisfitError("A message is where a scalar should be.");
+    return { value: this.#primitive(reader, shape.scalar, strictUtf8), closedOut: false };
+  }
+
+  #primitive(reader: WireReader, scalar: Scalar, strictUtf8: boolean): Json {
+    switch (scalar) {
+      case "double":
+        reader.fixed64();
+        return jsonNumber(float64(reader.low, reader.high));
+      case "float":
+        reader.fixed32();
+        return jsonNumber(shortestFloat32(float32(reader.low)));
+      case "int32":
+        reader.varint();
+        return reader.low | 0;
+      case "uint32":
+        reader.varint();
+        return reader.low;
+      case "sint32":
+        reader.varint();
+        return zigzag32(reader.low);
+      case "fixed32":
+        reader.fixed32();
+        return reader.low;
+      case "sfixed32":
+        reader.fixed32();
+        return reader.low | 0;
+      case "int64":
+        reader.varint();
+        return signed64(reader.low, reader.high);
+      case "uint64":
+        reader.varint();
+        return unsigned64(reader.low, reader.high);
+      case "sint64":
+        reader.varint();
+        return zigzag64(reader.low, reader.high);
+      case "fixed64":
+        reader.fixed64();
+        return unsigned64(reader.low, reader.high);
+      case "sfixed64":
+        reader.fixed64();
+        return signed64(reader.low, reader.high);
+      case "bool":
+        reader.varint();
+        return (reader.low | reader.high) !== 0;
+      case "string":
+        return this.#string(reader, strictUtf8);
+      case "bytes": {
+        const length = reader.length();
+        const start = reader.position;
+        reader.position += length;
+        // Base64 of the first part: 3 octets become 4 characters.
+        const shown = Math.min(length, Math.floor(this.#characters / 4) * 3);
+        this.#charge(Math.ceil(length / 3) * 4);
+        return Buffer.from(this.#bytes.buffer, this.#bytes.byteOffset + start, shown).toString("base64");
+      }
+    }
+  }
+
+  #string(reader: WireReader, strict: boolean): string {
+    const length = reader.length();
+    const start = reader.position;
+    reader.position += length;
+    const buffer = Buffer.from(this.#bytes.buffer, this.#bytes.byteOffset + start, length);
+    let text = buffer.toString("utf8");
+    if (text.includes("\uFFFD") && decodeUtf8(buffer) === undefined) {
+      if (strict) throw new MisfitError("A string is not UTF-8.");
+      this.#notes.add("a string is not UTF-8");
+    }
+    if (text.length > this.#characters) text = text.slice(0, this.#characters);
+    this.#charge(length);
+    return text;
+  }
+
+  #charge(characters: number): void {
+    if (characters > this.#characters) this.#truncated = true;
+    this.#characters = Math.max(0, this.#characters - characters);
+  }
+
+  /** One more field or element; false when there were enough. */
+  #spend(): boolean {
+    if (this.#elements <= 0 || this.#characters <= 0) {
+      this.#truncated = true;
+      return false;
+    }
+    this.#elements--;
+    return true;
+  }
+}
+
+function enumValue(number: number, type: EnumType): { value: Json; alternative?: string; closedOut: boolean } {
+  const name = type.names.get(number);
+  if (name === undefined) return { value: number, alternative: `not in ${type.fullName}`, closedOut: type.closed };
+  // The one enum whose only value JSON prints as null.
+  if (type.fullName === "google.protobuf.NullValue")
+    return { value: null, alternative: String(number), closedOut: false };
+  return { value: name, alternative: String(number), closedOut: false };
+}
+
+function wireTypeOf(shape: FieldShape): number {
+  if (shape.kind === "enum") return WIRE.varint;
+  if (shape.kind !== "scalar") return WIRE.lengthDelimited;
+  switch (shape.scalar) {
+    case "double":
+    case "fixed64":
+    case "sfixed64":
+      return WIRE.fixed64;
+    case "float":
+    case "fixed32":
+    case "sfixed32":
+      return WIRE.fixed32;
+    case "string":
+    case "bytes":
+      return WIRE.lengthDelimited;
+    default:
+      return WIRE.varint;
+  }
+}
+
+function defaultOf(shape: FieldShape): Json {
+  if (shape.kind === "enum") return enumValue(0, shape.enumeration).value;
+  if (shape.kind !== "scalar") return null;
+  if (shape.scalar === "bool") return false;
+  if (shape.scalar === "string" || shape.scalar === "bytes") return "";
+  return shape.scalar.endsWith("64") ? "0" : 0;
+}
+
+export function typeName(field: FieldType): string {
+  switch (field.shape.kind) {
+    case "scalar":
+      return field.shape.scalar;
+    case "message":
+      return field.shape.message.fullName;
+    case "enum":
+      return field.shape.enumeration.fullName;
+    case "unresolved":
+      return field.shape.reference;
+  }
+}
+
+function scalarNode(
+  field: FieldType,
+  value: Json,
+  alternative: string | undefined,
+  offset: number,
+  length: number,
+): ProtobufNode {
+  return { number: field.number, ...partNode(field.name, typeName(field), value, alternative, offset, length) };
+}
+
+function partNode(
+  name: string,
+  type: string,
+  value: Json,
+  alternative: string | undefined,
+  offset: number,
+  length: number,
+): ProtobufNode {
+  const text = typeof value === "string" ? value : JSON.stringify(value);
+  return { name, type, value: text, ...(alternative === undefined ? {} : { alternative }), offset, length };
+}
+
+/** Timestamps, durations and wrappers are shown as proto3 JSON prints them, beside their fields. */
+function wellKnownValue(message: MessageValue): { readonly value?: string } {
+  const name = message.type.fullName;
+  if (!name.startsWith("google.protobuf.")) return {};
+  if (name === "google.protobuf.Timestamp") return optional(timestampText(message));
+  if (name === "google.protobuf.Duration") return optional(durationText(message));
+  if (!name.endsWith("Value") || name === "google.protobuf.Value" || name === "google.protobuf.ListValue") return {};
+  const value = message.get(1);
+  return value === undefined || value === null || typeof value === "object" ? {} : { value: String(value) };
+}
+
+function optional(value: string | undefined): { readonly value?: string } {
+  return value === undefined ? {} : { value };
+}
+
+/** The key of a map as JSON has it. */
+function keyText(key: Json): string {
+  return typeof key === "string" ? key : typeof key === "number" || typeof key === "boolean" ? String(key) : "";
+}

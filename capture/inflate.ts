@@ -1,0 +1,110 @@
+import zlib from "node:zlib";
+
+/** Octets that a payload may have after decompression: gRPC's own default limit for a message. */
+export const MAX_INFLATED = 4 * 1024 * 1024;
+/** Above 64 KiB of output, more than this many octets from one is a bomb: deflate reaches 1032 with nothing but zeros. */
+const MAX_RATIO = 1000;
+const RATIO_FROM = 64 * 1024;
+
+export interface Inflated {
+  readonly bytes: Uint8Array;
+  /** All of it; else the beginning, and `problem` says why. */
+  readonly complete: boolean;
+  readonly problem?: string;
+}
+
+/** Whether `decompress` knows this encoding. */
+export function isKnownEncoding(encoding: string): boolean {
+  return /^(x-)?gzip$|^deflate$|^br$|^identity$/.test(encoding);
+}
+
+/**
+ * Decompresses as much as bounds allow; what was read before an error is given, too. Never rejects. `partial`: the input
+ * is cut, which is then no error.
+ */
+export function decompress(encoding: string, bytes: Uint8Array, partial: boolean): Promise<Inflated> {
+  if (encoding === "identity") return Promise.resolve({ bytes, complete: true });
+  if (!isKnownEncoding(encoding)) {
+    return Promise.resolve({
+      bytes,
+      complete: false,
+      problem: `The encoding "${encoding.slice(0, 40)}" is not known here.`,
+    });
+  }
+  if (bytes.length === 0) return Promise.resolve({ bytes, complete: true });
+  const limit = Math.min(MAX_INFLATED, Math.max(RATIO_FROM, bytes.length * MAX_RATIO));
+  return new Promise((resolve) => {
+    const stream = decompressor(encoding, bytes);
+    const parts: Buffer[] = [];
+    let total = 0;
+    const finish = (complete: boolean, problem?: string): void => {
+      stream.destroy();
+      resolve({ bytes: Buffer.concat(parts), complete, ...(problem === undefined ? {} : { problem }) });
+    };
+    stream.on("data", (part: Buffer) => {
+      const room = limit - total;
+      total += part.length;
+      parts.push(part.length > room ? part.subarray(0, room) : part);
+      if (part.length > room)
+        finish(false, `It has more than ${limit} octets after decompression; the first ${limit} are shown.`);
+    });
+    stream.on("end", () => finish(true));
+    stream.on("error", (error: NodeJS.ErrnoException) => {
+      const cut = error.code === "Z_BUF_ERROR" || error.message.includes("unexpected end");
+      if (partial && cut) finish(false);
+      else finish(false, `The ${encoding} data is damaged.`);
+    });
+    stream.end(bytes);
+  });
+}
+
+function decompressor(
+  encoding: string,
+  bytes: Uint8Array,
+): zlib.Gunzip | zlib.Inflate | zlib.InflateRaw | zlib.BrotliDecompress {
+  if (encoding === "br") return zlib.createBrotliDecompress();
+  if (encoding === "deflate") {
+    // RFC 9110 section 8.4.1.2 means zlib's format; some senders send raw deflate data instead.
+    const zlibFormat = ((bytes[0] ?? 0) & 0x0f) === 8 && (((bytes[0] ?? 0) << 8) + (bytes[1] ?? 0)) % 31 === 0;
+    return zlibFormat ? zlib.createInflate() : zlib.createInflateRaw();
+  }
+  return zlib.createGunzip();
+}
+
+/** What deflate may refer back to. */
+const WINDOW = 32 * 1024;
+/** RFC 7692 section 7.2.2: what a sender took off the end of each message. */
+const TAIL = Uint8Array.of(0x00, 0x00, 0xff, 0xff);
+/** Octets of one inflated message: its end may be needed for the next one, so it is read to its end up to here. */
+const MAX_MESSAGE = 16 * 1024 * 1024;
+
+export interface DeflatedMessage extends Inflated {
+  /** The last 32 KiB of all that was sent so far, for the next message; undefined when the chain is broken here. */
+  readonly window: Uint8Array | undefined;
+}
+
+/**
+ * One message of permessage-deflate. `window` is what came before it (empty at the start, and without context takeover).
+ * Every message ends at an octet, so that its window is all that the next one needs.
+ */
+export function inflateMessage(payload: Uint8Array, window: Uint8Array): DeflatedMessage {
+  const input = Buffer.concat([payload, TAIL]);
+  let output: Uint8Array;
+  try {
+    output = zlib.inflateRawSync(input, {
+      finishFlush: zlib.constants.Z_SYNC_FLUSH,
+      maxOutputLength: MAX_MESSAGE,
+      ...(window.length === 0 ? {} : { dictionary: window }),
+    });
+  } catch (error) {
+    const tooLarge = (error as NodeJS.ErrnoException).code === "ERR_BUFFER_TOO_LARGE";
+    const problem = tooLarge
+      ? `It has more than ${MAX_MESSAGE} octets after decompression.`
+      : "Its permessage-deflate data is damaged.";
+    return { bytes: new Uint8Array(0), complete: false, problem, window: undefined };
+  }
+  const next = output.length >= WINDOW ? output.slice(-WINDOW) : Buffer.concat([window, output]).subarray(-WINDOW);
+  if (output.length <= MAX_INFLATED) return { bytes: output, complete: true, window: next };
+  const problem = `It has ${output.length} octets after decompression; the first ${MAX_INFLATED} are shown.`;
+  return { bytes: output.subarray(0, MAX_INFLATED), complete: false, problem, window: next };
+}

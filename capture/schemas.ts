@@ -1,0 +1,175 @@
+import type { Logger } from "../wire/logger.ts";
+import { DecoderClient, DecoderError } from "./decoder/client.ts";
+import type { LoadResult, MethodSchema, ProtobufDecoded, Sources } from "./decoder/jobs.ts";
+import type { SchemaNote, SchemaStatus } from "./protocol.ts";
+import { SchemaWatcher } from "./schema/watcher.ts";
+
+/** Methods and types remembered between reloads: more than any workspace calls. */
+const MAX_REMEMBERED = 2000;
+
+export interface SchemasOptions extends Sources {
+  readonly workerFile: string;
+  readonly log: Logger;
+  readonly changed: (status: SchemaStatus) => void;
+  readonly jobMs?: number;
+}
+
+/** The workspace's message types, kept up to date, and what is decoded with them: the capture's side of the worker. */
+export class Schemas {
+  readonly #client: DecoderClient;
+  readonly #watcher: SchemaWatcher;
+  readonly #options: SchemasOptions;
+  #sources: Sources;
+  #status: SchemaStatus = { state: "loading", files: 0, types: 0, services: 0, roots: [], problems: [], revision: 0 };
+  #methods = new Map<string, Promise<MethodSchema>>();
+  #notes = new Map<string, Promise<SchemaNote>>();
+  #loading = false;
+  #loadAgain = false;
+  /** Loading killed the worker: it is not tried again until something changes. */
+  #loadDied = false;
+  #closed = false;
+
+  constructor(options: SchemasOptions) {
+    this.#options = options;
+    this.#sources = { workspaceFolders: options.workspaceFolders, protoRoots: options.protoRoots };
+    this.#watcher = new SchemaWatcher(() => this.reload());
+    this.#client = new DecoderClient({
+      workerFile: options.workerFile,
+      log: options.log,
+      started: () => {
+        if (!this.#loading && !this.#loadDied) this.#load();
+      },
+      died: () => this.#setState("restarting"),
+      ...(options.jobMs === undefined ? {} : { jobMs: options.jobMs }),
+    });
+  }
+
+  get status(): SchemaStatus {
+    return this.#status;
+  }
+
+  /** Reads all files again. */
+  reload(): void {
+    this.#loadDied = false;
+    if (this.#loading) this.#loadAgain = true;
+    else this.#load();
+  }
+
+  setSources(sources: Sources): void {
+    this.#sources = sources;
+    this.reload();
+  }
+
+  /** Never rejects: what cannot be known is a problem of the notes. */
+  method(path: string): Promise<MethodSchema> {
+    return this.#remembered(this.#methods, path, () =>
+      this.#client.run("method", { path }).catch((error: unknown): MethodSchema => {
+        const note = { problem: problemOf(error) };
+        return { kind: "unknown", request: note, response: note };
+      }),
+    );
+  }
+
+  note(type: string): Promise<SchemaNote> {
+    return this.#remembered(this.#notes, type, () =>
+      this.#client.run("note", { type }).catch((error: unknown): SchemaNote => ({ problem: problemOf(error) })),
+    );
+  }
+
+  types(query: string, limit: number): Promise<readonly string[]> {
+    return this.#client.run("types", { query, limit }).catch(() => []);
+  }
+
+  /** Never rejects. `outputChars`: characters of values at most; above 1 MiB there is JSON only, and no tree. */
+  async decode(bytes: Uint8Array, schema: SchemaNote, outputChars: number): Promise<ProtobufDecoded> {
+    try {
+      return await this.#client.run("decode", { bytes, schema, outputChars });
+    } catch (error) {
+      return {
+        view: "protobuf",
+        schema,
+        reading: "wire",
+        tree: [],
+        hasUnknownFields: false,
+        truncated: true,
+        problem: problemOf(error),
+      };
+    }
+  }
+
+  async previews(
+    messages: readonly { readonly bytes: Uint8Array; readonly type: string }[],
+  ): Promise<readonly (string | null)[]> {
+    if (messages.length === 0) return [];
+    return this.#client.run("previews", { messages }).catch(() => messages.map(() => null));
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    this.#watcher.close();
+    await this.#client.close();
+  }
+
+  #load(): void {
+    if (this.#closed) return;
+    this.#loading = true;
+    this.#loadAgain = false;
+    if (this.#status.state === "ready") this.#setState("loading");
+    this.#client.run("load", this.#sources, true).then(
+      (result) => this.#loaded(result),
+      (error: unknown) => this.#loadFailed(error),
+    );
+  }
+
+  #loaded({ status, folders }: LoadResult): void {
+    this.#loading = false;
+    this.#forget();
+    this.#status = { ...status, state: "ready", revision: this.#status.revision + 1 };
+    this.#watcher.watch(folders);
+    this.#options.changed(this.#status);
+    if (this.#loadAgain) this.#load();
+  }
+
+  #loadFailed(error: unknown): void {
+    this.#loading = false;
+    if (this.#closed) return;
+    this.#loadDied = true;
+    this.#forget();
+    const problems = [{ file: ".", message: `The .proto files could not be read: ${problemOf(error)}` }];
+    this.#status = {
+      ...this.#status,
+      state: "ready",
+      files: 0,
+      types: 0,
+      services: 0,
+      problems,
+      revision: this.#status.revision + 1,
+    };
+    this.#options.changed(this.#status);
+  }
+
+  #forget(): void {
+    this.#methods = new Map();
+    this.#notes = new Map();
+  }
+
+  #setState(state: SchemaStatus["state"]): void {
+    if (this.#closed || this.#status.state === state) return;
+    this.#status = { ...this.#status, state };
+    this.#options.changed(this.#status);
+  }
+
+  #remembered<T>(map: Map<string, Promise<T>>, key: string, ask: () => Promise<T>): Promise<T> {
+    let answer = map.get(key);
+    if (answer === undefined) {
+      if (map.size >= MAX_REMEMBERED) map.clear();
+      answer = ask();
+      map.set(key, answer);
+    }
+    return answer;
+  }
+}
+
+function problemOf(error: unknown): string {
+  return error instanceof DecoderError ? error.message : "The decoder failed.";
+}
