@@ -50,7 +50,7 @@ export function indexPage(nonce: string): string {
     <link rel="stylesheet" href="codicon.css" id="vscode-codicon-stylesheet" nonce="${nonce}" />
     <link rel="stylesheet" href="main.css" nonce="${nonce}" />
   </head>
-  <body data-host="browser" data-socket="${SOCKET_PATH}">
+  <body data-host="browser" data-placement="browser">
     <script nonce="${nonce}" src="main.js"></script>
   </body>
 </html>
