@@ -1,7 +1,6 @@
-import { realpath } from "node:fs/promises";
-import path from "node:path";
 import { commands, env, l10n, languages, Position, Range, Uri, window, workspace } from "vscode";
 import type { HostState } from "../webview/protocol.ts";
+import { fileInside, safeFileName } from "./files.ts";
 import type { HostHandlers } from "./inspector-session.ts";
 
 /** An editor with more text than this becomes slow; what is larger can be saved. */
@@ -56,19 +55,6 @@ async function openSource(file: string, line: number): Promise<void> {
   throw new Error(l10n.t("{0} is not in this workspace any more.", file));
 }
 
-/** The real path of `file` below `folder`; undefined when there is none, or when it leads out of the folder. */
-export async function fileInside(folder: string, file: string): Promise<string | undefined> {
-  try {
-    const root = await realpath(folder);
-    const found = await realpath(path.resolve(root, file));
-    const relative = path.relative(root, found);
-    const outside = relative === "" || relative.startsWith("..") || path.isAbsolute(relative);
-    return outside ? undefined : found;
-  } catch {
-    return undefined;
-  }
-}
-
 async function openUntitled(content: string, language: string): Promise<void> {
   if (content.length > UNTITLED_CHARACTERS)
     throw new Error(l10n.t("This is too large for an editor. Save it instead."));
@@ -83,16 +69,6 @@ async function save(name: string, base64: string): Promise<void> {
   const file = safeFileName(name);
   const uri = await window.showSaveDialog(folder === undefined ? {} : { defaultUri: Uri.joinPath(folder, file) });
   if (uri !== undefined) await workspace.fs.writeFile(uri, new Uint8Array(Buffer.from(base64, "base64")));
-}
-
-/** A plain file name, whatever a stranger's Content-Disposition or path said. */
-export function safeFileName(name: string): string {
-  const plain = name
-    // eslint-disable-next-line no-control-regex -- control characters are what is removed
-    .replace(/[\u0000-\u001f\u007f-\u009f\u200e\u200f\u202a-\u202e\u2066-\u2069<>:"/\\|?*]/g, "_")
-    .replace(/^\.+/, "")
-    .slice(0, 120);
-  return plain === "" ? "body.bin" : plain;
 }
 
 function text(params: unknown, name: string): string {

@@ -1,7 +1,8 @@
 import { randomBytes } from "node:crypto";
 import type { MessageConnection } from "vscode-jsonrpc";
 import type { RelayEndpoint } from "../agent/options.ts";
-import type { RelayRequests } from "../relay/protocol.ts";
+import type { RelayNotifications, RelayRequests } from "../relay/protocol.ts";
+import type { Logger } from "../wire/logger.ts";
 import type { Child } from "./child.ts";
 import { Supervisor } from "./supervisor.ts";
 
@@ -18,9 +19,11 @@ export interface LocalRelayAddress {
 export class LocalRelay {
   readonly supervisor: Supervisor;
   readonly #token = randomBytes(TOKEN_BYTES).toString("base64url");
+  readonly #log: Logger;
   #address: LocalRelayAddress | undefined;
 
-  constructor(fork: () => Child) {
+  constructor(fork: () => Child, log: Logger) {
+    this.#log = log;
     this.supervisor = new Supervisor({ name: "relay", fork, prepare: (connection) => this.#prepare(connection) });
   }
 
@@ -42,6 +45,9 @@ export class LocalRelay {
   }
 
   async #prepare(connection: MessageConnection): Promise<void> {
+    connection.onNotification("relay/log", ({ level, message }: RelayNotifications["relay/log"]) => {
+      this.#log[level](`relay: ${message}`);
+    });
     const [port = 0, tunnelPort = 0] = this.#address?.ports ?? [];
     // Whether a share may be reached from the LAN is asked of the user per share; the token keeps everybody else out.
     const params: RelayRequests["relay/start"]["params"] = { token: this.#token, allowLan: true, port, tunnelPort };

@@ -27,7 +27,7 @@ export class Portlight {
     this.log = log;
     const place = workspace.workspaceFile ?? workspace.workspaceFolders?.[0]?.uri;
     this.memory = new Memory(context.secrets, place?.toString() ?? "");
-    this.relay = new LocalRelay(forked("relay"));
+    this.relay = new LocalRelay(forked("relay"), log);
     this.agent = new AgentProcess({
       fork: forked("agent"),
       configuration: () => agentConfiguration(this.relay.address?.ports ?? []),

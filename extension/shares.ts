@@ -52,11 +52,12 @@ export class Shares {
   }
 
   get all(): readonly Share[] {
-    return [...this.#entries.values()];
+    return [...this.#entries.values()].map(shown);
   }
 
   get(port: number): Share | undefined {
-    return this.#entries.get(port);
+    const entry = this.#entries.get(port);
+    return entry === undefined ? undefined : shown(entry);
   }
 
   /**
@@ -66,7 +67,7 @@ export class Shares {
   async share(request: ShareRequest, token: CancellationToken): Promise<Share> {
     const existing = this.#entries.get(request.port);
     if (existing !== undefined) {
-      if (sameRequest(existing.request, request) && existing.info.state === "online") return existing;
+      if (sameRequest(existing.request, request) && existing.info.state === "online") return shown(existing);
       await this.stop(request.port);
     }
     const entry: Entry = { request, info: newShareInfo(request), granted: undefined, relayUrl: "", generation: 0 };
@@ -82,7 +83,7 @@ export class Shares {
     try {
       entry.granted = await this.#options.memory.share(placeOf(request));
       await Promise.race([this.#grant(entry, token), cancellation]);
-      return entry;
+      return shown(entry);
     } catch (error) {
       if (this.#entries.get(request.port) === entry) this.#entries.delete(request.port);
       this.#fire();
@@ -97,7 +98,7 @@ export class Shares {
     const entry = this.#entries.get(port);
     if (entry === undefined) throw new Error(`Port ${port} is not shared.`);
     await this.#grant(entry, token);
-    return entry;
+    return shown(entry);
   }
 
   /** Ends a share. Never rejects: what cannot be told to the agent has ended with it. */
@@ -231,6 +232,11 @@ export class ShareEndedError extends Error {
   constructor(port: number) {
     super(`Sharing port ${port} was stopped.`);
   }
+}
+
+/** Without the secrets of the entry. */
+function shown({ request, info }: Entry): Share {
+  return { request, info };
 }
 
 function placeOf(request: ShareRequest): SharePlace {

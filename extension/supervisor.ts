@@ -43,6 +43,8 @@ export class Supervisor {
   readonly #died = new Emitter<Death>();
   #state: SupervisorState = "stopped";
   #child: Child | undefined;
+  /** The connection is gone; that the process has ended is heard a moment later. */
+  #lost = false;
   #deaths = 0;
   #timer: NodeJS.Timeout | undefined;
   #waiters: Waiter[] = [];
@@ -65,7 +67,7 @@ export class Supervisor {
 
   /** The connection, when the process is ready now. */
   get connection(): MessageConnection | undefined {
-    return this.#state === "running" ? this.#child?.connection : undefined;
+    return this.#state === "running" && !this.#lost ? this.#child?.connection : undefined;
   }
 
   /** The connection of the running process; starts it, or waits for its restart. Rejects with `NotRunningError`. */
@@ -110,6 +112,10 @@ export class Supervisor {
     const started = performance.now();
     const child = this.#options.fork();
     this.#child = child;
+    this.#lost = false;
+    child.connection.onDispose(() => {
+      if (this.#child === child) this.#lost = true;
+    });
     void child.exited.then((exit) => {
       if (this.#child === child) this.#ended(exit, performance.now() - started);
     });

@@ -1,0 +1,141 @@
+import { mkdir } from "node:fs/promises";
+import path from "node:path";
+import type { Browser, FrameLocator, Locator, Page } from "playwright-core";
+import { launchChromium } from "../support/chromium.ts";
+import { until } from "./until.ts";
+import { artifacts, type Workbench } from "./workbench.ts";
+
+/** The names by which the workbench knows its themes. */
+export const THEMES = {
+  dark: "Default Dark Modern",
+  light: "Default Light Modern",
+  "high-contrast": "Default High Contrast",
+} as const;
+
+/** A window of the workbench in a headless browser, driven as a person would. */
+export class WorkbenchWindow {
+  readonly page: Page;
+  readonly #browser: Browser;
+
+  private constructor(browser: Browser, page: Page) {
+    this.#browser = browser;
+    this.page = page;
+  }
+
+  static async open(workbench: Workbench, folder: string): Promise<WorkbenchWindow> {
+    const browser = await launchChromium();
+    try {
+      const page = await browser.newPage({ viewport: { width: 1280, height: 800 } });
+      page.setDefaultTimeout(30_000);
+      await page.context().grantPermissions(["clipboard-read", "clipboard-write"]);
+      await page.goto(`http://127.0.0.1:${workbench.port}/?folder=${encodeURIComponent(folder)}`);
+      await page.locator(".monaco-workbench .part.statusbar .statusbar-item").first().waitFor({ timeout: 90_000 });
+      return new WorkbenchWindow(browser, page);
+    } catch (error) {
+      await browser.close();
+      throw error;
+    }
+  }
+
+  async close(): Promise<void> {
+    await this.#browser.close();
+  }
+
+  /** Runs a command by its title in the palette. */
+  async command(title: string): Promise<void> {
+    const input = this.page.locator(".quick-input-widget input").first();
+    // The palette does not open while the workbench is still binding its keys.
+    await until("the palette opens", async () => {
+      if (await input.isVisible()) return true;
+      await this.page.keyboard.press("F1");
+      return input.isVisible();
+    });
+    await input.fill(`>${title}`);
+    const row = this.page.locator(".quick-input-list .monaco-list-row").filter({ hasText: title }).first();
+    await row.waitFor();
+    await row.click();
+  }
+
+  /** Types into the quick input that is open and takes the row with this text, or just accepts. */
+  async quickInput(text: string, row?: string): Promise<void> {
+    const input = this.page.locator(".quick-input-widget input").first();
+    await input.waitFor();
+    await input.fill(text);
+    if (row === undefined) await this.page.keyboard.press("Enter");
+    else await this.quickPickRow(row).click();
+  }
+
+  quickPickRow(text: string): Locator {
+    return this.page.locator(".quick-input-list .monaco-list-row").filter({ hasText: text }).first();
+  }
+
+  notification(text: string | RegExp): Locator {
+    return this.page.locator(".notification-toast .notification-list-item").filter({ hasText: text }).first();
+  }
+
+  async clickNotification(text: string | RegExp, button: string): Promise<void> {
+    await this.notification(text).locator(".monaco-button").filter({ hasText: button }).first().click();
+  }
+
+  async dismissNotifications(): Promise<void> {
+    await this.command("Notifications: Clear All Notifications");
+  }
+
+  get dialog(): Locator {
+    return this.page.locator(".monaco-dialog-box");
+  }
+
+  async answerDialog(button: string): Promise<void> {
+    await this.dialog.locator(".monaco-button").filter({ hasText: button }).first().click();
+    await this.dialog.waitFor({ state: "detached" });
+  }
+
+  /** The row of a port in the Ports view of the editor. */
+  portsRow(port: number): Locator {
+    return this.page
+      .locator(
+        "[id='~remote.forwardedPorts'] .monaco-list-row, .tunnel-view .monaco-list-row, .monaco-table .monaco-list-row",
+      )
+      .filter({ hasText: String(port) })
+      .first();
+  }
+
+  /** Clicks an entry of the context menu of `target`. Menus of the workbench act on mouse up. */
+  async contextMenu(target: Locator, entry: string): Promise<void> {
+    await target.click({ button: "right" });
+    const item = this.page.locator(".monaco-menu .action-item").filter({ hasText: entry }).first();
+    await item.hover();
+    await this.page.mouse.down();
+    await this.page.mouse.up();
+  }
+
+  get shareRows(): Locator {
+    return this.page.locator(".pane-body .monaco-list[aria-label='Shares'] .monaco-list-row");
+  }
+
+  get statusItem(): Locator {
+    return this.page.locator("[id='portlight.portlight.portlight.status'], [id*='portlight.status']").first();
+  }
+
+  /** The page of the inspector, inside the two frames of its webview. Only the one that is visible. */
+  get inspector(): FrameLocator {
+    return this.page
+      .locator("iframe.webview.ready:visible")
+      .first()
+      .contentFrame()
+      .locator("iframe#active-frame")
+      .contentFrame();
+  }
+
+  async theme(theme: keyof typeof THEMES): Promise<void> {
+    await this.command("Preferences: Color Theme");
+    await this.quickInput(THEMES[theme].replace("Default ", ""));
+    await this.page.locator(".quick-input-widget").waitFor({ state: "hidden" });
+  }
+
+  /** A picture for people, into `artifacts/workbench`. */
+  async picture(name: string): Promise<void> {
+    await mkdir(artifacts, { recursive: true });
+    await this.page.screenshot({ path: path.join(artifacts, `${name}.png`) });
+  }
+}
