@@ -57,6 +57,8 @@ export class HeadReader {
   /** The beginning of a line whose end has not come yet. */
   #partial = EMPTY;
   #partialLength = 0;
+  /** Those of `target`: a connection often asks for the same again. */
+  #targetOctets = EMPTY;
   #seen: Int32Array | undefined;
   #cache: (CachedLine | undefined)[] = [];
 
@@ -192,7 +194,10 @@ export class HeadReader {
       this.#fail(BAD_REQUEST_LINE);
       return;
     }
-    this.target = latin1(bytes, target, at);
+    if (!sameOctets(bytes, target, at, this.#targetOctets)) {
+      this.target = latin1(bytes, target, at);
+      this.#targetOctets = bytes.slice(target, at);
+    }
     this.#version(bytes, at + 1, to, BAD_REQUEST_LINE);
   }
 

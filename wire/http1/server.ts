@@ -10,10 +10,12 @@ import {
   writeSwitch,
 } from "./answer.ts";
 import { BodyReader } from "./body.ts";
+import { Deadlines } from "./deadlines.ts";
 import { Exchange, NO_EVENTS } from "./exchange.ts";
 import type { ExchangeOwner } from "./exchange.ts";
 import type { Problem } from "./head.ts";
 import { HeadReader } from "./head.ts";
+import { Held } from "./held.ts";
 import { Intake } from "./intake.ts";
 import { DEFAULT_LIMITS } from "./limits.ts";
 import type { Http1Limits } from "./limits.ts";
@@ -51,9 +53,6 @@ type Phase =
   | "lingering"
   | "closed";
 
-/** The time of a phase begins with the next tick: no clock is read in between. */
-const UNSET = -1;
-
 /** The visitor's end of HTTP/1.0 and 1.1 (RFC 9112). One exchange at a time; pipelined requests are answered in order. */
 export class Http1Server implements HttpConnection, ExchangeOwner {
   readonly #transport: Transport;
@@ -67,10 +66,9 @@ export class Http1Server implements HttpConnection, ExchangeOwner {
   readonly #writer: BodyWriter;
   readonly #intake: Intake;
   readonly #interpreter: RequestInterpreter;
+  readonly #deadlines: Deadlines;
 
   #phase: Phase = "head";
-  #phaseSince = UNSET;
-  #blockedSince = UNSET;
   #requests = 0;
   #peerEnded = false;
   #draining = false;
@@ -79,7 +77,7 @@ export class Http1Server implements HttpConnection, ExchangeOwner {
   #failure: Failure | undefined;
 
   /** Octets of later requests, or of a WebSocket not yet accepted (RFC 9931). Bounded by `#intake`. */
-  #held: Uint8Array[] = [];
+  readonly #held: Held;
   #parsing = false;
 
   #exchange: Exchange | undefined;
@@ -102,6 +100,8 @@ export class Http1Server implements HttpConnection, ExchangeOwner {
     this.#body = new BodyReader(this.#limits);
     this.#writer = new BodyWriter(options.transport.outbox);
     this.#intake = new Intake(options.transport, this.#limits.unconsumedBytes);
+    this.#held = new Held(this.#intake);
+    this.#deadlines = new Deadlines(this.#limits);
     this.#interpreter = new RequestInterpreter(options.scheme);
     if (options.initial !== undefined) this.receive(options.initial);
   }
@@ -138,9 +138,8 @@ export class Http1Server implements HttpConnection, ExchangeOwner {
   }
 
   receive(bytes: Uint8Array): void {
-    if (this.#parsing || this.#held.length > 0) {
+    if (this.#parsing || !this.#held.empty) {
       this.#held.push(bytes);
-      this.#intake.add(bytes.length);
       return;
     }
     this.#parse(bytes);
@@ -158,7 +157,7 @@ export class Http1Server implements HttpConnection, ExchangeOwner {
         break;
       case "waiting":
         // A half-closed visitor may still want its answer; `tick` judges.
-        if (this.#request?.webSocketKey === undefined) this.#phaseSince = UNSET;
+        if (this.#request?.webSocketKey === undefined) this.#deadlines.restart();
         else this.#cut("closed", "The visitor closed the connection before its WebSocket was accepted.");
         break;
       case "tunnel":
@@ -178,23 +177,19 @@ export class Http1Server implements HttpConnection, ExchangeOwner {
   }
 
   drained(): void {
-    this.#blockedSince = UNSET;
+    this.#deadlines.progress();
     const exchange = this.#exchange;
     if (exchange !== undefined && this.#writer.waiting) this.#written(exchange, this.#writer.drained());
   }
 
   tick(now: number): void {
     if (this.#phase === "closed") return;
-    if (this.#transport.outbox.blocked) {
-      this.#phaseSince = UNSET;
-      if (this.#blockedSince === UNSET) this.#blockedSince = now;
-      else if (now - this.#blockedSince >= this.#limits.stallMs) {
-        this.#abandon("timeout", `The visitor took no data for ${this.#limits.stallMs / 1000} s.`);
-      }
+    const blocked = this.#transport.outbox.blocked;
+    if (this.#deadlines.stalled(now, blocked)) {
+      this.#abandon("timeout", `The visitor took no data for ${this.#limits.stallMs / 1000} s.`);
       return;
     }
-    if (this.#phaseSince === UNSET) this.#phaseSince = now;
-    const elapsed = now - this.#phaseSince;
+    const elapsed = this.#deadlines.elapsed(now, blocked);
     if (this.#phase === "head") {
       if (this.#head.begun) {
         if (elapsed >= this.#limits.headMs) this.#refuse(HEAD_TOO_SLOW);
@@ -224,13 +219,10 @@ export class Http1Server implements HttpConnection, ExchangeOwner {
         case "body":
           at = this.#readBody(bytes, at);
           break;
-        case "waiting": {
-          const rest = at === 0 ? bytes : bytes.subarray(at);
-          this.#held.unshift(rest);
-          this.#intake.add(rest.length);
+        case "waiting":
+          this.#held.unshift(at === 0 ? bytes : bytes.subarray(at));
           at = bytes.length;
           break;
-        }
         case "tunnel":
           this.#deliver(at === 0 ? bytes : bytes.subarray(at), false);
           at = bytes.length;
@@ -250,8 +242,8 @@ export class Http1Server implements HttpConnection, ExchangeOwner {
   /** Goes on with what was held. A loop, not a recursion: answers may come from within. */
   #advance(): void {
     if (this.#parsing) return;
-    while (this.#held.length > 0 && this.#phase !== "waiting") {
-      const bytes = this.#held.shift() ?? EMPTY;
+    while (!this.#held.empty && this.#phase !== "waiting") {
+      const bytes = this.#held.shift();
       this.#parse(bytes);
       this.#intake.consume(bytes.length);
     }
@@ -262,7 +254,7 @@ export class Http1Server implements HttpConnection, ExchangeOwner {
     const head = this.#head;
     const begun = head.begun;
     const end = head.read(bytes, at);
-    if (begun !== head.begun) this.#phaseSince = UNSET;
+    if (begun !== head.begun) this.#deadlines.restart();
     if (head.state === "failed") {
       this.#refuse(head.problem ?? HEAD_TOO_SLOW);
     } else if (head.state === "done") {
@@ -348,7 +340,7 @@ export class Http1Server implements HttpConnection, ExchangeOwner {
       this.#abandon("malformed", "The head of the answer cannot be written as HTTP/1.", this.#party);
       return;
     }
-    if (this.#peerEnded) this.#phaseSince = UNSET;
+    if (this.#peerEnded) this.#deadlines.restart();
     const outbox = this.#transport.outbox;
     if (status < 200) {
       if (status === 100) this.#continued = true;
@@ -388,7 +380,7 @@ export class Http1Server implements HttpConnection, ExchangeOwner {
 
   sendData(exchange: Exchange, bytes: Uint8Array, end: boolean): void {
     if (exchange !== this.#exchange || !this.#answered) return;
-    if (this.#peerEnded) this.#phaseSince = UNSET;
+    if (this.#peerEnded) this.#deadlines.restart();
     this.#written(exchange, this.#writer.send(bytes, end));
   }
 
@@ -466,7 +458,7 @@ export class Http1Server implements HttpConnection, ExchangeOwner {
 
   #enter(phase: Phase): void {
     this.#phase = phase;
-    this.#phaseSince = UNSET;
+    this.#deadlines.restart();
   }
 
   #release(): void {
@@ -508,10 +500,7 @@ export class Http1Server implements HttpConnection, ExchangeOwner {
   #linger(): void {
     if (this.#phase === "lingering" || this.#phase === "closed") return;
     this.#enter("lingering");
-    let held = 0;
-    for (const bytes of this.#held) held += bytes.length;
-    this.#held = [];
-    this.#intake.consume(held);
+    const held = this.#held.clear();
     this.#transport.endWriting();
     this.#discard(held);
   }
@@ -526,7 +515,7 @@ export class Http1Server implements HttpConnection, ExchangeOwner {
   #destroy(): void {
     if (this.#phase === "closed") return;
     this.#phase = "closed";
-    this.#held = [];
+    this.#held.clear();
     this.#transport.destroy();
   }
 

@@ -98,6 +98,15 @@ export class Summary {
 
   #connection(value: string, named: string[] | undefined): string[] | undefined {
     let others = named;
+    // What nearly everybody sends.
+    if (value === "keep-alive" || value === "Keep-Alive") {
+      this.keepAlive = true;
+      return others;
+    }
+    if (value === "close") {
+      this.close = true;
+      return others;
+    }
     for (const option of listMembers(value)) {
       if (option === "close") this.close = true;
       else if (option === "keep-alive") this.keepAlive = true;
