@@ -7,117 +7,7 @@ import * as net from "node:net";
 import { after, before, describe, test } from "node:test";
 import { promisify } from "node:util";
 import { WebSocket, WebSocketServer } from "ws";
-import { acceptKey, randomKey } from "../../test/support/http1.ts";
-import { Join } from "../../tunnel/join.ts";
-import { attachSocket } from "../../tunnel/socket.ts";
-import type { Failure, Fields, Stream, StreamEvents } from "../stream.ts";
-import { Http1Client } from "./client.ts";
-import { Http1Server } from "./server.ts";
-
-/**
- * Node's own HTTP/1 on both sides, and between them the two codecs with a `Join`:
- * `visitor (node:http, curl, ws) -> Http1Server -> Join -> Http1Client -> service (node:http, ws)`.
- */
-class Proxy {
-  readonly failures: Failure[] = [];
-  readonly listener: net.Server;
-  /** How many connections to the service were made. */
-  dials = 0;
-  readonly #sockets = new Set<net.Socket>();
-  readonly #idle: Http1Client[] = [];
-  readonly #servicePort: number;
-
-  constructor(servicePort: number) {
-    this.#servicePort = servicePort;
-    this.listener = net.createServer({ allowHalfOpen: true }, (socket) => this.#visit(socket));
-  }
-
-  #visit(socket: net.Socket): void {
-    this.#keep(socket);
-    attachSocket(
-      socket,
-      (transport) =>
-        new Http1Server({
-          transport,
-          scheme: "http",
-          acceptKey,
-          peer: "visitor",
-          party: "relay",
-          events: {
-            streamOpened: (visitor, fields, end) => this.#forward(visitor, fields, end),
-            capacityChanged() {},
-            draining() {},
-            ended() {},
-          },
-        }),
-    );
-  }
-
-  #forward(visitor: Stream, fields: Fields, end: boolean): StreamEvents {
-    const join = new Join(visitor, fields, end, {
-      party: "agent",
-      onClosed: (failure) => {
-        if (failure !== undefined) this.failures.push(failure);
-      },
-    });
-    const start = (client: Http1Client) => {
-      join.connect((events) => client.open(fields, end, events));
-    };
-    const idle = this.#idle.find((client) => client.capacity > 0);
-    if (idle !== undefined) start(idle);
-    else this.#dial(start);
-    return join.visitorEvents;
-  }
-
-  #dial(start: (client: Http1Client) => void): void {
-    this.dials++;
-    const socket = net.connect({ port: this.#servicePort, host: "127.0.0.1", allowHalfOpen: true });
-    this.#keep(socket);
-    socket.once("connect", () => {
-      const client = attachSocket(
-        socket,
-        (transport) =>
-          new Http1Client({
-            transport,
-            acceptKey,
-            randomKey,
-            peer: "service",
-            party: "agent",
-            events: {
-              streamOpened: () => {
-                throw new Error("A client opens no streams");
-              },
-              capacityChanged() {},
-              draining() {},
-              ended() {},
-            },
-          }),
-      );
-      this.#idle.push(client);
-      start(client);
-    });
-  }
-
-  #keep(socket: net.Socket): void {
-    this.#sockets.add(socket);
-    socket.on("close", () => this.#sockets.delete(socket));
-  }
-
-  async listen(): Promise<number> {
-    this.listener.listen(0, "127.0.0.1");
-    await once(this.listener, "listening");
-    return portOf(this.listener);
-  }
-
-  close(): void {
-    this.listener.close();
-    for (const socket of this.#sockets) socket.destroy();
-  }
-}
-
-function portOf(server: net.Server | http.Server): number {
-  return (server.address() as net.AddressInfo).port;
-}
+import { Http1Proxy, portOf } from "../../test/support/http1-proxy.ts";
 
 interface Reply {
   readonly status: number;
@@ -170,7 +60,7 @@ function serve(request: http.IncomingMessage, response: http.ServerResponse): vo
 describe("between real peers", () => {
   const service = http.createServer(serve);
   const sockets = new WebSocketServer({ server: service, path: "/ws", maxPayload: 32 * 1024 * 1024 });
-  let proxy: Proxy;
+  let proxy: Http1Proxy;
   let port = 0;
 
   before(async () => {
@@ -179,7 +69,7 @@ describe("between real peers", () => {
     });
     service.listen(0, "127.0.0.1");
     await once(service, "listening");
-    proxy = new Proxy(portOf(service));
+    proxy = new Http1Proxy(portOf(service));
     port = await proxy.listen();
   });
   after(() => {
