@@ -103,8 +103,13 @@ export function inflateMessage(payload: Uint8Array, window: Uint8Array): Deflate
       : "Its permessage-deflate data is damaged.";
     return { bytes: new Uint8Array(0), complete: false, problem, window: undefined };
   }
-  const next = output.length >= WINDOW ? output.slice(-WINDOW) : Buffer.concat([window, output]).subarray(-WINDOW);
+  const next = output.length >= WINDOW ? new Uint8Array(output.subarray(-WINDOW)) : lastOf(window, output);
   if (output.length <= MAX_INFLATED) return { bytes: output, complete: true, window: next };
   const problem = `It has ${output.length} octets after decompression; the first ${MAX_INFLATED} are shown.`;
   return { bytes: output.subarray(0, MAX_INFLATED), complete: false, problem, window: next };
+}
+
+/** The window, moved on by a short message. A copy, so that nothing larger stays alive. */
+function lastOf(window: Uint8Array, output: Uint8Array): Uint8Array {
+  return new Uint8Array(Buffer.concat([window, output]).subarray(-WINDOW));
 }

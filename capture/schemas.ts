@@ -83,7 +83,8 @@ export class Schemas {
   /** Never rejects. `outputChars`: characters of values at most; above 1 MiB there is JSON only, and no tree. */
   async decode(bytes: Uint8Array, schema: SchemaNote, outputChars: number): Promise<ProtobufDecoded> {
     try {
-      return await this.#client.run("decode", { bytes, schema, outputChars });
+      // A copy: a view would take its whole chunk along.
+      return await this.#client.run("decode", { bytes: new Uint8Array(bytes), schema, outputChars });
     } catch (error) {
       return {
         view: "protobuf",
@@ -101,7 +102,8 @@ export class Schemas {
     messages: readonly { readonly bytes: Uint8Array; readonly type: string }[],
   ): Promise<readonly (string | null)[]> {
     if (messages.length === 0) return [];
-    return this.#client.run("previews", { messages }).catch(() => messages.map(() => null));
+    const copies = messages.map(({ bytes, type }) => ({ bytes: new Uint8Array(bytes), type }));
+    return this.#client.run("previews", { messages: copies }).catch(() => messages.map(() => null));
   }
 
   async close(): Promise<void> {

@@ -115,7 +115,9 @@ export function joinPayload(bytes: Uint8Array, control: boolean): Uint8Array {
     const start = offset + header.headerLength;
     const end = Math.min(start + header.length, bytes.length);
     if (control || header.opcode < 8) {
-      const payload = header.masked ? bytes.slice(start, end) : bytes.subarray(start, end);
+      const piece = bytes.subarray(start, end);
+      // A copy made by the constructor: `slice` of Node's Buffer is a view, and these octets are still on their way.
+      const payload = header.masked ? new Uint8Array(piece) : piece;
       if (header.masked) unmask(payload, bytes.subarray(start - 4, start));
       parts.push(payload);
       total += payload.length;
