@@ -142,13 +142,15 @@ export class ClientRig {
   readonly transport = new NotingTransport(this.log);
   readonly transcript = new Transcript(this.log);
   readonly client: Http1Client;
+  /** What the holder does when it hears of it. */
+  capacityChanged: () => void = () => undefined;
 
   constructor(limits: Partial<Http1Limits> = {}) {
     this.client = new Http1Client({
       transport: this.transport,
       events: {
         streamOpened: () => this.transcript,
-        capacityChanged() {},
+        capacityChanged: () => this.capacityChanged(),
         draining: () => {
           this.log.push("draining");
         },

@@ -444,6 +444,20 @@ describe("WebSocket", () => {
   });
 });
 
+test("octets behind an answer are never the answer of an exchange opened as soon as there is capacity", () => {
+  for (const first of ["HTTP/1.1 204 No\r\n\r\n", "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"]) {
+    const rig = new ClientRig();
+    rig.open(GET, true);
+    rig.capacityChanged = () => {
+      if (rig.client.capacity > 0) rig.open(GET, true);
+    };
+    rig.feed(`${first}HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\npoison`);
+    assert.ok(!rig.log.some((line) => line.includes("poison")), rig.log.join("\n"));
+    assert.equal(rig.client.openStreams, 0);
+    assert.equal(rig.client.capacity, 0);
+  }
+});
+
 test("credit: reading pauses above 64 KiB, resumes below half", () => {
   const rig = new ClientRig();
   const stream = rig.open(GET, true);

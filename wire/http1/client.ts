@@ -237,12 +237,13 @@ export class Http1Client implements HttpConnection, ExchangeOwner {
       const response = interpretResponse(head, this.#plan?.method ?? "", this.#accept);
       head.start();
       if ("reason" in response) this.#fail("malformed", `Service: ${response.reason}`);
-      else this.#answered(response);
+      else this.#answered(response, end < bytes.length);
     }
     return end;
   }
 
-  #answered(response: ResponseHead): void {
+  /** @param more octets follow in the same piece. */
+  #answered(response: ResponseHead, more: boolean): void {
     const exchange = this.#exchange;
     if (exchange === undefined) return;
     if (response.status === 101) {
@@ -269,7 +270,7 @@ export class Http1Client implements HttpConnection, ExchangeOwner {
     const complete = this.#body.state === "done";
     this.#phase = complete ? "answered" : "body";
     exchange.events.headReceived(response.fields, complete);
-    if (complete) this.#settle();
+    if (complete) this.#complete(exchange, more);
   }
 
   #switched(exchange: Exchange, fields: Fields): void {
@@ -293,20 +294,35 @@ export class Http1Client implements HttpConnection, ExchangeOwner {
       this.#fail("malformed", `Service: ${body.reason}`);
       return end;
     }
+    const exchange = this.#exchange;
     const data = body.data;
     const complete = body.state === "done";
     if (complete) this.#phase = "answered";
     if (data !== undefined) this.#deliver(data, complete);
     else if (complete) {
       const trailers = body.trailers;
-      if (trailers.length > 0) this.#exchange?.events.trailersReceived(trailers);
-      else this.#exchange?.events.dataReceived(EMPTY, true);
+      if (trailers.length > 0) exchange?.events.trailersReceived(trailers);
+      else exchange?.events.dataReceived(EMPTY, true);
     }
-    if (complete) {
-      if (end < bytes.length) this.#persistent = false;
-      this.#settle();
-    }
+    if (complete && exchange !== undefined) this.#complete(exchange, end < bytes.length);
     return end;
+  }
+
+  /**
+   * The answer is complete. Octets behind it on a connection that would be used again are looked for before anybody learns that
+   * it is free: they must not become the answer of whoever is next (CVE-2026-48931).
+   */
+  #complete(exchange: Exchange, more: boolean): void {
+    if (exchange !== this.#exchange) return;
+    if (!more || !this.#persistent) {
+      this.#settle();
+      return;
+    }
+    if (this.#requestDone) {
+      this.#release();
+      this.#completed++;
+    }
+    this.#anomaly("The service sent octets that belong to no answer.");
   }
 
   #deliver(bytes: Uint8Array, end: boolean): void {

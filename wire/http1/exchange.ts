@@ -9,13 +9,36 @@ export interface ExchangeOwner {
   consume(exchange: Exchange, bytes: number): void;
 }
 
-export const NO_EVENTS: StreamEvents = {
-  headReceived() {},
-  dataReceived() {},
-  trailersReceived() {},
-  resetReceived() {},
-  dataSent() {},
-};
+/**
+ * Who listens while `streamOpened` runs, which may already answer: it is told afterwards, when it has said who it is. Nothing of
+ * the request is reported in that time. One serves all exchanges of a connection.
+ */
+export class EarlyEvents implements StreamEvents {
+  #sent = 0;
+  #failure: Failure | undefined;
+
+  headReceived(): void {}
+  dataReceived(): void {}
+  trailersReceived(): void {}
+
+  resetReceived(failure: Failure): void {
+    this.#failure = failure;
+  }
+
+  dataSent(bytes: number): void {
+    this.#sent += bytes;
+  }
+
+  /** Passes on what was noted, and forgets it. */
+  tell(events: StreamEvents): void {
+    const sent = this.#sent;
+    const failure = this.#failure;
+    this.#sent = 0;
+    this.#failure = undefined;
+    if (sent > 0) events.dataSent(sent);
+    if (failure !== undefined) events.resetReceived(failure);
+  }
+}
 
 /**
  * The stream of one HTTP/1 exchange. A handle of its own, because its holder may keep it longer than the connection keeps the

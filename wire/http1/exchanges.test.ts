@@ -91,6 +91,17 @@ describe("pipelining", () => {
 });
 
 describe("an answer before the end of the request", () => {
+  test("given from within streamOpened: what was sent and that the rest is unneeded is told afterwards", () => {
+    const rig = new ServerRig((stream) => {
+      stream.sendHead(answer(404, ["content-length", "2"]), false);
+      stream.sendData(bytes("no"), true);
+    }).feed(POST);
+    assert.equal(rig.transcript.sent, 2);
+    assert.deepEqual(events(rig), ["opened", "FIN", "reset relay unneeded"]);
+    const ended = new ServerRig(ok).feed(GET + GET);
+    assert.equal(ended.transcript.sent, 4);
+  });
+
   test("an error is told with close, the rest is dropped, the holder knows that it is not needed", () => {
     const rig = new ServerRig().feed(`${POST}he`);
     rig.stream.sendHead(answer(413), true);

@@ -11,7 +11,7 @@ import {
 } from "./answer.ts";
 import { BodyReader } from "./body.ts";
 import { Deadlines } from "./deadlines.ts";
-import { Exchange, NO_EVENTS } from "./exchange.ts";
+import { EarlyEvents, Exchange } from "./exchange.ts";
 import type { ExchangeOwner } from "./exchange.ts";
 import type { Problem } from "./head.ts";
 import { HeadReader } from "./head.ts";
@@ -67,6 +67,7 @@ export class Http1Server implements HttpConnection, ExchangeOwner {
   readonly #intake: Intake;
   readonly #interpreter: RequestInterpreter;
   readonly #deadlines: Deadlines;
+  readonly #early = new EarlyEvents();
 
   #phase: Phase = "head";
   #requests = 0;
@@ -278,13 +279,12 @@ export class Http1Server implements HttpConnection, ExchangeOwner {
     this.#body.start(framing.kind === "unknown" ? "none" : framing.kind, framing.length);
     const complete = this.#body.state === "done";
     this.#enter(complete ? "waiting" : "body");
-    const exchange = new Exchange(this, NO_EVENTS);
+    const exchange = new Exchange(this, this.#early);
     this.#exchange = exchange;
-    exchange.events = this.#events.streamOpened(
-      exchange,
-      request.fields,
-      complete && request.webSocketKey === undefined,
-    );
+    const ended = complete && request.webSocketKey === undefined;
+    const events = this.#events.streamOpened(exchange, request.fields, ended);
+    exchange.events = events;
+    this.#early.tell(events);
   }
 
   #readBody(bytes: Uint8Array, at: number): number {
