@@ -9,7 +9,10 @@
 export const COPY_BELOW_BYTES = 2048;
 
 /** One slab serves the small writes of many turns; larger ones only cost memory, smaller ones fragment writes. */
-const SLAB_BYTES = 256 * 1024;
+const SLAB_BYTES = 64 * 1024;
+
+/** A tunnel's chunk may wake a hundred connections in one turn, and each borrows a slab: 8 MiB are kept for that, no more. */
+const POOL_SLABS = 128;
 
 /** A slab with less room than this is given up to the garbage collector rather than returned to the pool. */
 const USABLE_ROOM_BYTES = 4 * 1024;
@@ -22,7 +25,7 @@ interface Slab {
   used: number;
 }
 
-/** Slabs that no outbox holds at the moment. Never more than outboxes that were busy at once. */
+/** Slabs that no outbox holds at the moment. */
 const pool: Slab[] = [];
 
 export class Outbox {
@@ -88,7 +91,7 @@ export class Outbox {
     if (slab !== undefined) {
       this.#slab = undefined;
       this.buffer = EMPTY;
-      if (slab.bytes.length - slab.used >= USABLE_ROOM_BYTES) pool.push(slab);
+      if (slab.bytes.length - slab.used >= USABLE_ROOM_BYTES && pool.length < POOL_SLABS) pool.push(slab);
     }
     const pieces = this.#pieces;
     this.#pieces = [];
