@@ -92,7 +92,9 @@ connection.onRequest("relay/shutdown", async (params: Params<"relay/shutdown">):
   return null;
 });
 process.on("disconnect", () => void stop(0));
-process.on("SIGTERM", () => void stop(undefined));
+let terminations = 0;
+// The first drains, the second does not wait.
+process.on("SIGTERM", () => void stop(terminations++ === 0 ? undefined : 0));
 // Ctrl+C in the terminal that started the editor reaches the whole group; the editor decides what ends.
 process.on("SIGINT", () => undefined);
 process.on("uncaughtException", (error) => log.error(`Defect: ${error.stack ?? error.message}`));

@@ -38,6 +38,8 @@ export interface PublisherOptions {
   /** The main port as visitors see it. */
   readonly mainPort: number;
   readonly log: Logger;
+  /** Default: the machine's own. */
+  readonly lanAddress?: () => string | undefined;
   readonly acceptHttp: (socket: Socket, record: ShareRecord<Lease>) => void;
   readonly acceptTcp: (socket: Socket, record: ShareRecord<Lease>) => void;
 }
@@ -121,7 +123,7 @@ export class Publisher implements Ticking {
   }
 
   async #ownPort(record: ShareRecord<Lease>, request: ShareRequest): Promise<OwnPort> {
-    const lan = request.reach === "lan" ? lanAddress() : undefined;
+    const lan = request.reach === "lan" ? (this.#options.lanAddress ?? lanAddress)() : undefined;
     if (request.reach === "lan" && lan === undefined) {
       throw new PublishError("unsupported", "This machine has no address in a local network");
     }

@@ -267,6 +267,33 @@ test("WebSocket by Upgrade becomes extended CONNECT; octets pass unchanged both 
   await exchange.ended;
 });
 
+test("WebSocket over HTTP/2 (RFC 8441) passes, and a refusal is an ordinary answer", async (t) => {
+  const { agent, port } = await shared(t);
+  const session = connectHttp2(`http://127.0.0.1:${port}`);
+  t.after(() => session.destroy());
+  await once(session, "remoteSettings");
+  const head = { ":method": "CONNECT", ":protocol": "websocket", ":path": "/ws", "sec-websocket-version": "13" };
+  agent.handler = (exchange) => {
+    exchange.stream.sendHead([{ name: ":status", value: "200" }], false);
+    exchange.onData = (bytes, end) => exchange.stream.sendData(bytes, end);
+  };
+  const stream = session.request(head);
+  const [headers] = (await once(stream, "response")) as [IncomingHttpHeaders];
+  assert.equal(headers[":status"], 200);
+  stream.end("any octets at all");
+  const [echo] = (await once(stream, "data")) as [Buffer];
+  assert.equal(echo.toString(), "any octets at all");
+  await once(stream, "end");
+  assert.equal((await agent.exchange()).value(":protocol"), "websocket");
+  agent.handler = (exchange) => exchange.respond(403, "not you");
+  const refused = session.request(head);
+  const [answer] = (await once(refused, "response")) as [IncomingHttpHeaders];
+  assert.equal(answer[":status"], 403);
+  const [body] = (await once(refused, "data")) as [Buffer];
+  assert.equal(body.toString(), "not you");
+  refused.end();
+});
+
 test("a tunnel that is cut in mid-body is an error for every visitor, never an end", async (t) => {
   for (const how of ["fin", "rst"] as const) {
     for (const framing of ["content-length", "chunked", "http2"] as const) {

@@ -4,6 +4,7 @@ import { Join } from "../tunnel/join.ts";
 import type { JoinOptions } from "../tunnel/join.ts";
 import { HOPS_FIELD, MAX_HOPS } from "../tunnel/protocol.ts";
 import { labelBelow, parseAuthority } from "./authority.ts";
+import type { Authority } from "./authority.ts";
 import { forwardedHead, kindOf } from "./forward.ts";
 import type { Lease } from "./lease.ts";
 import type { Registry, ShareRecord } from "./registry.ts";
@@ -14,9 +15,24 @@ export interface Origin {
   readonly version: Field;
   readonly forwardedFor: Field;
   readonly forwardedProto: Field;
-  /** The share whose own port the visitor came to. Undefined: the main port, where `:authority` decides. */
+  /**
+   * The share whose own port the visitor came to; any authority is right there, since the port says it all. A share is
+   * public by intent, so a page that rebinds its name to this address sees what anybody may see.
+   * Undefined: the main port, where `:authority` decides.
+   */
   readonly record: ShareRecord<Lease> | undefined;
   readonly joinOptions: JoinOptions;
+  /** What was last read from `:authority`: nearly all requests of a connection have the same. */
+  target: Target | undefined;
+}
+
+/** A request's own word about where it goes, read once. */
+interface Target {
+  readonly text: string;
+  /** Undefined: no authority at all (HTTP/1.0), or not one. */
+  readonly authority: Authority | undefined;
+  /** One object, so that HPACK finds its index. */
+  readonly forwardedHost: Field;
 }
 
 export interface RouterOptions {
@@ -80,9 +96,9 @@ export class Router {
   #route(fields: Fields, ended: boolean, origin: Origin, join: Join): Failure | undefined {
     const kind = kindOf(fields);
     if (typeof kind === "object") return kind;
-    const text = valueOf(fields, ":authority") ?? valueOf(fields, "host");
-    const authority = text === undefined ? undefined : parseAuthority(text);
-    if (authority === undefined && text !== undefined && text !== "") {
+    const target = targetOf(fields, origin);
+    const { authority, text } = target;
+    if (authority === undefined && text !== "") {
       return { by: "visitor", code: "malformed", message: "The authority of the request is not a host name and port" };
     }
     const hops = hopsOf(fields) + 1;
@@ -104,7 +120,7 @@ export class Router {
     if (lease === undefined) return offline(record);
     const additions: Field[] = [lease.field, origin.version, HOPS[hops] ?? { name: HOPS_FIELD, value: String(hops) }];
     additions.push(origin.forwardedFor, origin.forwardedProto);
-    if (text !== undefined && text !== "") additions.push({ name: "x-forwarded-host", value: text });
+    if (authority !== undefined) additions.push(target.forwardedHost);
     lease.owner.forward(forwardedHead(fields, additions), ended, join, kind === "websocket");
     return undefined;
   }
@@ -131,6 +147,17 @@ export class Router {
   readonly #closed = (): void => {
     this.inFlight--;
   };
+}
+
+function targetOf(fields: Fields, origin: Origin): Target {
+  const text = valueOf(fields, ":authority") ?? valueOf(fields, "host") ?? "";
+  if (origin.target?.text === text) return origin.target;
+  origin.target = {
+    text,
+    authority: parseAuthority(text),
+    forwardedHost: { name: "x-forwarded-host", value: text },
+  };
+  return origin.target;
 }
 
 const UNKNOWN: Failure = { by: "relay", code: "unknown-name", message: "No port is shared under this name" };

@@ -52,6 +52,7 @@ export class VisitorConnection implements Http2Events {
       forwardedProto: { name: "x-forwarded-proto", value: secure ? "https" : "http" },
       record,
       joinOptions: router.joinOptions(http2),
+      target: undefined,
     };
     const common = { events: this, peer: "visitor", party: "relay" } as const;
     this.#connection = http2
