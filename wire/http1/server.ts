@@ -1,14 +1,7 @@
 import type { Failure, FailureCode, Fields, Party } from "../stream.ts";
 import type { HttpConnection, HttpConnectionEvents, Transport } from "../transport.ts";
-import {
-  planAnswer,
-  statusOf,
-  writableFields,
-  writeAnswer,
-  writeInterim,
-  writeRefusal,
-  writeSwitch,
-} from "./answer.ts";
+import { writableFields, writeRefusal } from "./answer.ts";
+import { Answering } from "./answering.ts";
 import { BodyReader } from "./body.ts";
 import { Deadlines } from "./deadlines.ts";
 import { EarlyEvents, Exchange } from "./exchange.ts";
@@ -22,7 +15,6 @@ import type { Http1Limits } from "./limits.ts";
 import { EMPTY } from "./octets.ts";
 import { RequestInterpreter } from "./request.ts";
 import type { RequestHead } from "./request.ts";
-import { BodyWriter } from "./write.ts";
 
 export interface Http1ServerOptions {
   readonly transport: Transport;
@@ -58,12 +50,11 @@ export class Http1Server implements HttpConnection, ExchangeOwner {
   readonly #transport: Transport;
   readonly #events: HttpConnectionEvents;
   readonly #limits: Http1Limits;
-  readonly #acceptKey: (key: string) => string;
   readonly #peer: Party;
   readonly #party: Party;
   readonly #head: HeadReader;
   readonly #body: BodyReader;
-  readonly #writer: BodyWriter;
+  readonly #answering: Answering;
   readonly #intake: Intake;
   readonly #interpreter: RequestInterpreter;
   readonly #deadlines: Deadlines;
@@ -84,22 +75,16 @@ export class Http1Server implements HttpConnection, ExchangeOwner {
   #exchange: Exchange | undefined;
   #request: RequestHead | undefined;
   #unconsumed = 0;
-  #continued = false;
-  #answered = false;
-  #answerDone = false;
-  /** The connection ends with this exchange. */
-  #close = false;
 
   constructor(options: Http1ServerOptions) {
     this.#transport = options.transport;
     this.#events = options.events;
     this.#limits = { ...DEFAULT_LIMITS, ...options.limits };
-    this.#acceptKey = options.acceptKey;
     this.#peer = options.peer;
     this.#party = options.party;
     this.#head = new HeadReader("request", this.#limits);
     this.#body = new BodyReader(this.#limits);
-    this.#writer = new BodyWriter(options.transport.outbox);
+    this.#answering = new Answering(options.transport.outbox, options.acceptKey);
     this.#intake = new Intake(options.transport, this.#limits.unconsumedBytes);
     this.#held = new Held(this.#intake);
     this.#deadlines = new Deadlines(this.#limits);
@@ -180,7 +165,8 @@ export class Http1Server implements HttpConnection, ExchangeOwner {
   drained(): void {
     this.#deadlines.progress();
     const exchange = this.#exchange;
-    if (exchange !== undefined && this.#writer.waiting) this.#written(exchange, this.#writer.drained());
+    if (exchange !== undefined && this.#answering.writer.waiting)
+      this.#written(exchange, this.#answering.writer.drained());
   }
 
   tick(now: number): void {
@@ -272,10 +258,7 @@ export class Http1Server implements HttpConnection, ExchangeOwner {
     this.#requests++;
     this.#request = request;
     this.#unconsumed = 0;
-    this.#continued = false;
-    this.#answered = false;
-    this.#answerDone = false;
-    this.#close = !request.persistent;
+    this.#answering.start(request);
     this.#body.start(framing.kind === "unknown" ? "none" : framing.kind, framing.length);
     const complete = this.#body.state === "done";
     this.#enter(complete ? "waiting" : "body");
@@ -309,8 +292,8 @@ export class Http1Server implements HttpConnection, ExchangeOwner {
 
   #bodyFailed(reason: string): void {
     const failure: Failure = { by: this.#peer, code: "malformed", message: reason };
-    if (this.#answerDone) this.#linger();
-    else if (this.#answered) this.#destroy();
+    if (this.#answering.done) this.#linger();
+    else if (this.#answering.answered) this.#destroy();
     else this.#refuse({ status: 400, reason });
     this.#tell(failure);
   }
@@ -333,79 +316,56 @@ export class Http1Server implements HttpConnection, ExchangeOwner {
 
   sendHead(exchange: Exchange, fields: Fields, end: boolean): void {
     const request = this.#request;
-    if (exchange !== this.#exchange || request === undefined || this.#answered) return;
-    const status = statusOf(fields);
-    const writable = writableFields(fields);
-    if (status === undefined || status === 101 || writable === undefined) {
-      this.#abandon("malformed", "The head of the answer cannot be written as HTTP/1.", this.#party);
-      return;
-    }
+    if (exchange !== this.#exchange || request === undefined || this.#answering.answered) return;
     if (this.#peerEnded) this.#deadlines.restart();
-    const outbox = this.#transport.outbox;
-    if (status < 200) {
-      if (status === 100) this.#continued = true;
-      // RFC 9110 section 15.2: never to an HTTP/1.0 client.
-      if (request.minor === 1) writeInterim(outbox, status, writable);
-      return;
+    const circumstances = { incomplete: this.#phase === "body", draining: this.#draining };
+    switch (this.#answering.head(request, fields, end, circumstances)) {
+      case "interim":
+        return;
+      case "switched":
+        this.#enter("tunnel");
+        if (end) this.#written(exchange, this.#answering.end());
+        this.#advance();
+        return;
+      case "final":
+        if (end) this.#written(exchange, this.#answering.end());
+        return;
+      case "unwritable":
+        this.#abandon("malformed", "The head of the answer cannot be written as HTTP/1.", this.#party);
+        return;
+      case "contradiction":
+        this.#abandon("malformed", CONTRADICTION, this.#party);
     }
-    if (request.webSocketKey !== undefined && status < 300) {
-      this.#answered = true;
-      writeSwitch(outbox, writable, this.#acceptKey(request.webSocketKey));
-      this.#writer.start("raw", 0);
-      this.#enter("tunnel");
-      if (end) this.#written(exchange, this.#writer.send(EMPTY, true));
-      this.#advance();
-      return;
-    }
-    const plan = planAnswer(request, status, writable, end);
-    if (plan === undefined) {
-      this.#abandon("malformed", "The Content-Length of the answer contradicts its body.", this.#party);
-      return;
-    }
-    this.#answered = true;
-    this.#close ||= this.#draining || plan.kind === "close" || this.#endsConnection(request, status);
-    writeAnswer(outbox, status, plan, request.minor, this.#close);
-    this.#writer.start(plan.kind, plan.length);
-    if (end) this.#written(exchange, this.#writer.send(EMPTY, true));
-  }
-
-  /** Whether an answer with `status` leaves the visitor's octets ambiguous, so that no further request can be read. */
-  #endsConnection(request: RequestHead, status: number): boolean {
-    // RFC 9931: what follows a refused Upgrade may be meant for the other protocol.
-    if (request.webSocketKey !== undefined) return true;
-    if (this.#phase !== "body") return false;
-    // RFC 9110 section 10.1.1: without a 100 the visitor may leave the body out. An error or redirection: it will give up.
-    return status >= 300 || (request.expectsContinue && !this.#continued);
   }
 
   sendData(exchange: Exchange, bytes: Uint8Array, end: boolean): void {
-    if (exchange !== this.#exchange || !this.#answered) return;
+    if (exchange !== this.#exchange || !this.#answering.answered) return;
     if (this.#peerEnded) this.#deadlines.restart();
-    this.#written(exchange, this.#writer.send(bytes, end));
+    this.#written(exchange, this.#answering.writer.send(bytes, end));
   }
 
   sendTrailers(exchange: Exchange, fields: Fields): void {
-    if (exchange !== this.#exchange || !this.#answered) return;
+    if (exchange !== this.#exchange || !this.#answering.answered) return;
     const writable = writableFields(fields);
     if (writable === undefined) this.#abandon("malformed", "The trailers cannot be written as HTTP/1.", this.#party);
-    else this.#written(exchange, this.#writer.trailers(writable));
+    else this.#written(exchange, this.#answering.writer.trailers(writable));
   }
 
   reset(exchange: Exchange, _failure: Failure): void {
     if (exchange !== this.#exchange) return;
     this.#release();
     // A complete answer stays one; only the rest of the request is unwanted.
-    if (this.#answerDone && this.#phase !== "tunnel") this.#linger();
+    if (this.#answering.done && this.#phase !== "tunnel") this.#linger();
     else this.#destroy();
   }
 
   #written(exchange: Exchange, sent: number): void {
-    if (this.#writer.state === "failed") {
-      this.#abandon("malformed", "The Content-Length of the answer contradicts its body.", this.#party);
+    if (this.#answering.writer.state === "failed") {
+      this.#abandon("malformed", CONTRADICTION, this.#party);
       return;
     }
-    const done = this.#writer.state === "done" && !this.#answerDone;
-    if (done) this.#answerDone = true;
+    const done = this.#answering.writer.state === "done" && !this.#answering.done;
+    if (done) this.#answering.done = true;
     if (sent > 0) exchange.events.dataSent(sent);
     if (done && exchange === this.#exchange) this.#answerEnded(exchange);
   }
@@ -414,7 +374,7 @@ export class Http1Server implements HttpConnection, ExchangeOwner {
     if (this.#phase === "tunnel") {
       this.#transport.endWriting();
       this.#settle();
-    } else if (this.#phase === "body" && this.#close) {
+    } else if (this.#phase === "body" && this.#answering.close) {
       // RFC 9112 section 9.6: the visitor was told; what it still sends is not wanted.
       this.#refuseRest(exchange);
     } else {
@@ -426,7 +386,7 @@ export class Http1Server implements HttpConnection, ExchangeOwner {
 
   /** Ends the exchange if both directions are complete. */
   #settle(): void {
-    if (this.#exchange === undefined || !this.#answerDone) return;
+    if (this.#exchange === undefined || !this.#answering.done) return;
     if (this.#phase === "tunnel") {
       // Both have sent FIN: the transport ends by itself when ours has gone out.
       if (this.#peerEnded) {
@@ -441,7 +401,7 @@ export class Http1Server implements HttpConnection, ExchangeOwner {
         return;
       }
       this.#release();
-      if (this.#close || this.#draining) this.#linger();
+      if (this.#answering.close || this.#draining) this.#linger();
       else {
         this.#enter("head");
         this.#advance();
@@ -466,7 +426,7 @@ export class Http1Server implements HttpConnection, ExchangeOwner {
     this.#exchange = undefined;
     this.#request = undefined;
     this.#unconsumed = 0;
-    this.#writer.stop();
+    this.#answering.writer.stop();
     this.#intake.consume(unconsumed);
   }
 
@@ -486,7 +446,7 @@ export class Http1Server implements HttpConnection, ExchangeOwner {
 
   /** The visitor ended in mid-request. An answer that was complete before is still delivered. */
   #cut(code: FailureCode, message: string): void {
-    if (this.#answerDone) this.#linger();
+    if (this.#answering.done) this.#linger();
     else this.#destroy();
     this.#tell({ by: this.#peer, code, message });
   }
@@ -526,4 +486,5 @@ export class Http1Server implements HttpConnection, ExchangeOwner {
   }
 }
 
+const CONTRADICTION = "The Content-Length of the answer contradicts its body.";
 const HEAD_TOO_SLOW: Problem = { status: 408, reason: "The head of the request took too long." };
