@@ -47,8 +47,14 @@ export class ExchangeObserver implements JoinObserver {
   }
 
   failed(failure: Failure): void {
-    this.#tap?.failed(failure);
+    this.#tap?.failed(byVisitor(failure));
   }
+}
+
+/** A stream of the tunnel that is cancelled was cancelled by whom it was opened for; the relay only passed it on. */
+function byVisitor(failure: Failure): Failure {
+  if (failure.by !== "relay" || failure.code !== "cancelled") return failure;
+  return { ...failure, by: "visitor", message: "The visitor gave up the request" };
 }
 
 /**
@@ -131,7 +137,7 @@ export class ServiceExchange implements Waiter, StreamEvents, Stream {
       this.events.headReceived(fields, end);
       return;
     }
-    this.#share.service.confirmed();
+    this.#share.service.confirmed(this.#connection);
     if (this.#stream !== undefined) this.#stream.events = this.events;
     this.events.headReceived(rewriteResponse(fields, this.#share.host, this.#share.options.port, this.#place), end);
   }

@@ -38,9 +38,13 @@ export function publicPlace(fields: Fields): PublicPlace | undefined {
   return authority === undefined || authority === "" ? undefined : { scheme, authority };
 }
 
-/** Only `:scheme` is set: HTTP/2 services compare it with their own connection (RFC 9113 section 8.3.1). */
+/**
+ * Only `:scheme` is set: HTTP/2 services compare it with their own connection (RFC 9113 section 8.3.1). A visitor of
+ * HTTP/1.0 need not say which host he means; the service is told its own then.
+ */
 export function keepHost(fields: Fields, service: ServiceOrigin): Fields {
-  return fields.map((field) => (field.name === ":scheme" ? service.scheme : field));
+  const kept = fields.map((field) => (field.name === ":scheme" ? service.scheme : field));
+  return hasAuthority(fields) ? kept : [service.authority, ...kept];
 }
 
 /** `Host`/`:authority`, and `Origin` and `Referer` where they name the public place, become the service's own. */
@@ -48,7 +52,7 @@ export function rewriteRequest(fields: Fields, service: ServiceOrigin): Fields {
   const places = new Set<string>();
   for (const { name, value } of fields)
     if (name === ":authority" || name === "host" || name === "x-forwarded-host") places.add(value.trim().toLowerCase());
-  const rewritten: Field[] = [];
+  const rewritten: Field[] = hasAuthority(fields) ? [] : [service.authority];
   for (const field of fields) {
     switch (field.name) {
       case ":authority":
@@ -69,6 +73,10 @@ export function rewriteRequest(fields: Fields, service: ServiceOrigin): Fields {
     }
   }
   return rewritten;
+}
+
+function hasAuthority(fields: Fields): boolean {
+  return fields.some(({ name }) => name === ":authority");
 }
 
 const ABSOLUTE = /^(https?):\/\/([^/?#]*)(.*)$/i;
