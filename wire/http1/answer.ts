@@ -1,6 +1,7 @@
 import type { Field, Fields } from "../stream.ts";
 import type { Outbox } from "../outbox.ts";
 import type { BodyKind } from "./body.ts";
+import { FORBIDDEN_TRAILERS } from "./body.ts";
 import type { Problem } from "./head.ts";
 import { encodeLatin1 } from "./octets.ts";
 import { statusLine } from "./reasons.ts";
@@ -39,6 +40,11 @@ export function writableFields(fields: Fields): Field[] | undefined {
     kept.push(field);
   }
   return kept;
+}
+
+/** The same for trailers: what may not be merged into a head is left out. */
+export function writableTrailers(fields: Fields): Field[] | undefined {
+  return writableFields(fields)?.filter((field) => !FORBIDDEN_TRAILERS.has(field.name));
 }
 
 function withoutLength(fields: readonly Field[]): Field[] {

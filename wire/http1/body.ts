@@ -14,7 +14,7 @@ const SIZE_DIGITS = 13;
 type ChunkState = "first-digit" | "size" | "extension" | "size-lf" | "data" | "data-cr" | "data-lf" | "trailers";
 
 /** Trailers that would change framing, routing or the connection if somebody merged them into the head (RFC 9110 section 6.5.1). */
-const FORBIDDEN_TRAILERS = new Set([
+export const FORBIDDEN_TRAILERS: ReadonlySet<string> = new Set([
   "connection",
   "content-length",
   "host",

@@ -2,7 +2,7 @@ import type { Failure, FailureCode, Fields, Party, Stream, StreamEvents } from "
 import type { HttpConnection, HttpConnectionEvents, Transport } from "../transport.ts";
 import { planRequest } from "./ask.ts";
 import type { RequestPlan } from "./ask.ts";
-import { writableFields } from "./answer.ts";
+import { writableTrailers } from "./answer.ts";
 import { BodyReader } from "./body.ts";
 import { Exchange } from "./exchange.ts";
 import type { ExchangeOwner } from "./exchange.ts";
@@ -356,7 +356,7 @@ export class Http1Client implements HttpConnection, ExchangeOwner {
 
   sendTrailers(exchange: Exchange, fields: Fields): void {
     if (exchange !== this.#exchange) return;
-    const writable = writableFields(fields);
+    const writable = writableTrailers(fields);
     if (writable === undefined) this.#fail("malformed", "The trailers cannot be written as HTTP/1.", this.#party);
     else if (this.#accept !== undefined) this.sendData(exchange, EMPTY, true);
     else this.#written(exchange, this.#writer.trailers(writable));

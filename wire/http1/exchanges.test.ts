@@ -326,6 +326,21 @@ describe("credit", () => {
     assert.equal(rig.streams.length, 2);
   });
 
+  test("trailers: what frames or routes is left out, what cannot be written is a cut", () => {
+    for (const [name, value, out] of [
+      ["content-length", "5", "0\r\n\r\n"],
+      ["a", "b", "0\r\na: b\r\n\r\n"],
+      ["a", "b\r\nc: d", ""],
+      ["a\n", "b", ""],
+    ] as const) {
+      const rig = new ServerRig().feed(GET);
+      rig.stream.sendHead(answer(200), false);
+      rig.stream.sendTrailers([{ name, value }]);
+      assert.equal(rig.transport.written.split("\r\n\r\n").slice(1).join("\r\n\r\n"), out);
+      assert.deepEqual(events(rig), out === "" ? ["opened", "destroy", "reset relay malformed"] : ["opened"]);
+    }
+  });
+
   test("large chunks are not copied and framed exactly", () => {
     const rig = new ServerRig().feed(GET);
     rig.stream.sendHead(answer(200), false);

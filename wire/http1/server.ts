@@ -1,6 +1,6 @@
 import type { Failure, FailureCode, Fields, Party } from "../stream.ts";
 import type { HttpConnection, HttpConnectionEvents, Transport } from "../transport.ts";
-import { writableFields, writeRefusal } from "./answer.ts";
+import { writableTrailers, writeRefusal } from "./answer.ts";
 import { Answering } from "./answering.ts";
 import { BodyReader } from "./body.ts";
 import { Deadlines } from "./deadlines.ts";
@@ -346,7 +346,7 @@ export class Http1Server implements HttpConnection, ExchangeOwner {
 
   sendTrailers(exchange: Exchange, fields: Fields): void {
     if (exchange !== this.#exchange || !this.#answering.answered) return;
-    const writable = writableFields(fields);
+    const writable = writableTrailers(fields);
     if (writable === undefined) this.#abandon("malformed", "The trailers cannot be written as HTTP/1.", this.#party);
     else this.#written(exchange, this.#answering.writer.trailers(writable));
   }
