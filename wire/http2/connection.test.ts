@@ -449,3 +449,64 @@ test("handlers may reset, open and abort from within an event", () => {
   assert.deepEqual(lone.log, ["ended relay internal"]);
   assert.equal(lone.connection.open(GET, true, three), undefined);
 });
+
+test("extended CONNECT passes when it is announced, and never otherwise", () => {
+  const websocket = [{ name: ":method", value: "CONNECT" }, { name: ":protocol", value: "websocket" }, ...GET.slice(1)];
+  const { pipe, open, requests, client } = pair();
+  assert.equal(client.extendedConnect, true);
+  const events = open(websocket, false);
+  pipe.run();
+  requests[0]?.stream.sendHead(OK, false);
+  requests[0]?.stream.sendData(new Uint8Array(3), false);
+  events.stream?.sendData(new Uint8Array(4), true);
+  pipe.run();
+  // Half-closed: the answer goes on.
+  assert.deepEqual(requests[0]?.events.log, ["data 4 end"]);
+  requests[0].stream.sendData(new Uint8Array(5), true);
+  pipe.run();
+  assert.deepEqual(events.log, ["head :status=200", "data 3", "data 5 end"]);
+
+  const without = pair({ server: { settings: { enableConnectProtocol: false } } });
+  assert.equal(without.client.extendedConnect, false);
+  const refused = without.open(websocket, false);
+  without.pipe.run();
+  assert.deepEqual(refused.log, ["reset service malformed"]);
+  assert.equal(without.requests.length, 0);
+});
+
+test("what a server may not do to a client ends the connection", () => {
+  const cases: [string, Uint8Array, number][] = [
+    ["push", frame(5, 4, 1, [0, 0, 0, 2, ...status("200")]), 1],
+    ["a stream of its own", answer(2), 1],
+    ["an answer nobody asked for", answer(3), 1],
+    ["ENABLE_PUSH", settings([2, 1]), 1],
+    ["ENABLE_CONNECT_PROTOCOL taken back", settings([8, 1], [8, 0]), 1],
+    ["a broken block", frame(1, 0x5, 1, [0x80]), 9],
+  ];
+  for (const [name, bytes, code] of cases) {
+    const lone = new Lone("client");
+    const events = lone.open();
+    lone.sent();
+    assert.equal(lone.feed(bytes).at(-1), `GOAWAY last 0 code ${code}`, name);
+    assert.deepEqual(events.log, ["reset service malformed"]);
+    assert.equal(lone.log.at(-1), "ended service malformed");
+  }
+});
+
+test("a request whose answer is complete may go on sending", () => {
+  const { pipe, open, requests, client, server } = pair();
+  const events = open(POST, false);
+  pipe.run();
+  requests[0]?.stream.sendHead(OK, true);
+  pipe.run();
+  assert.deepEqual(events.log, ["head :status=200 end"]);
+  events.stream?.sendData(new Uint8Array(200_000), true);
+  pipe.run();
+  assert.equal(requests[0]?.events.bytes, 200_000);
+  assert.deepEqual([client.openStreams, server.openStreams], [0, 0]);
+});
+
+test("without a limit of the peer the identifiers bound the capacity", () => {
+  const lone = new Lone("client");
+  assert.equal(lone.connection.capacity, 2 ** 30);
+});

@@ -1,10 +1,10 @@
 import type { Field, StreamEvents } from "../stream.ts";
+import { ControlReceiver, type PingHandler } from "./control.ts";
 import type { Core } from "./core.ts";
 import {
   COMPRESSION_ERROR,
   ENHANCE_YOUR_CALM,
   FLOW_CONTROL_ERROR,
-  FRAME_SIZE_ERROR,
   NO_ERROR,
   PROTOCOL_ERROR,
   REFUSED_STREAM,
@@ -12,68 +12,40 @@ import {
   errorName,
   failureCodeOf,
 } from "./errors.ts";
-import { readUint32 } from "./frame.ts";
 import { HeadCollector, HeadTooLargeError, type HeadRole } from "./head.ts";
-import { HpackDecoder, HpackError } from "./hpack/decoder.ts";
+import { HpackError } from "./hpack/decoder.ts";
 import type { FrameSink } from "./reader.ts";
-import {
-  DEFAULT_WINDOW,
-  MAX_MAX_FRAME_SIZE,
-  MAX_WINDOW,
-  MIN_MAX_FRAME_SIZE,
-  SETTINGS_ENABLE_CONNECT_PROTOCOL,
-  SETTINGS_ENABLE_PUSH,
-  SETTINGS_HEADER_TABLE_SIZE,
-  SETTINGS_INITIAL_WINDOW_SIZE,
-  SETTINGS_MAX_CONCURRENT_STREAMS,
-  SETTINGS_MAX_FRAME_SIZE,
-} from "./settings.ts";
 import { Http2Stream } from "./stream.ts";
-
-/** A frame with more is an attack (CVE-2020-11080); nghttp2 allows as many. */
-const MAX_SETTINGS_ENTRIES = 32;
 
 const HEAD_TOO_LARGE: readonly Field[] = [
   { name: ":status", value: "431" },
   { name: "content-length", value: "0" },
 ];
 
-/** What the connection wants to know of PING acknowledgements. */
-export type PingHandler = (bytes: Uint8Array, from: number) => void;
-
 /** Judges each frame against the state of its stream and connection, and reports what is in order. */
-export class Receiver implements FrameSink {
-  readonly #core: Core;
-  readonly #decoder: HpackDecoder;
+export class Receiver extends ControlReceiver implements FrameSink {
   readonly #head: HeadCollector;
-  readonly #onPingAnswer: PingHandler;
   /** The stream of the DATA frame that is being read; undefined when its content is to be ignored. */
   #dataStream: Http2Stream | undefined = undefined;
   /** Octets the peer may still send on the connection, and those received since the last WINDOW_UPDATE. */
-  #window = DEFAULT_WINDOW;
+  #window: number;
   #unacknowledged = 0;
   readonly #grantFrom: number;
 
   /** @param connectionWindow the window the peer has been, or is being, given. */
   constructor(core: Core, connectionWindow: number, onPingAnswer: PingHandler) {
-    this.#core = core;
-    this.#decoder = new HpackDecoder(core.settings.headerTableSize);
+    super(core, onPingAnswer);
     this.#head = new HeadCollector(
       core.settings.maxHeaderListSize,
       core.limits.headerFields,
       core.limits.headerBytesHard,
     );
-    this.#onPingAnswer = onPingAnswer;
     this.#window = connectionWindow;
     this.#grantFrom = connectionWindow >>> 2;
   }
 
-  violated(code: number, reason: string): void {
-    this.#core.violated(code, reason);
-  }
-
   dataBegan(id: number, length: number, endStream: boolean): void {
-    const core = this.#core;
+    const core = this.core;
     this.#dataStream = undefined;
     this.#window -= length;
     if (this.#window < 0) {
@@ -113,8 +85,8 @@ export class Receiver implements FrameSink {
   }
 
   #lateData(id: number): void {
-    const core = this.#core;
-    if (this.#isIdle(id)) {
+    const core = this.core;
+    if (this.isIdle(id)) {
       core.violated(PROTOCOL_ERROR, "DATA on a stream that was never opened");
       return;
     }
@@ -130,7 +102,7 @@ export class Receiver implements FrameSink {
     if (stream.expected >= 0) {
       stream.expected -= bytes.length;
       if (stream.expected < 0 || (end && stream.expected > 0)) {
-        this.#core.streamError(stream, PROTOCOL_ERROR, "malformed", "content that differs from content-length");
+        this.core.streamError(stream, PROTOCOL_ERROR, "malformed", "content that differs from content-length");
         return;
       }
     }
@@ -152,7 +124,7 @@ export class Receiver implements FrameSink {
     from: number,
     to: number,
   ): void {
-    const core = this.#core;
+    const core = this.core;
     const stream = core.streams.get(id);
     let role: HeadRole = "trailers";
     if (stream === undefined) {
@@ -178,19 +150,19 @@ export class Receiver implements FrameSink {
   #decode(role: HeadRole, bytes: Uint8Array, from: number, to: number): boolean {
     this.#head.begin(role);
     try {
-      this.#decoder.decode(bytes, from, to, this.#head);
+      this.decoder.decode(bytes, from, to, this.#head);
     } catch (error) {
-      if (error instanceof HpackError) this.#core.violated(COMPRESSION_ERROR, error.message);
-      else if (error instanceof HeadTooLargeError) this.#core.violated(ENHANCE_YOUR_CALM, error.message);
+      if (error instanceof HpackError) this.core.violated(COMPRESSION_ERROR, error.message);
+      else if (error instanceof HeadTooLargeError) this.core.violated(ENHANCE_YOUR_CALM, error.message);
       else throw error;
       return false;
     }
-    this.#head.finish(this.#core.isServer && this.#core.settings.enableConnectProtocol);
+    this.#head.finish(this.core.isServer && this.core.settings.enableConnectProtocol);
     return true;
   }
 
   #request(id: number, end: boolean, selfDependent: boolean): void {
-    const core = this.#core;
+    const core = this.core;
     const head = this.#head;
     if ((id & 1) === 0) {
       core.violated(PROTOCOL_ERROR, "a client's stream with an even identifier");
@@ -240,13 +212,13 @@ export class Receiver implements FrameSink {
   }
 
   #refuse(id: number, code: number): void {
-    this.#core.closedStreams.add(id, "reset-here");
-    this.#core.refuse(id, code);
+    this.core.closedStreams.add(id, "reset-here");
+    this.core.refuse(id, code);
   }
 
   /** A head above our limits, and below the hard one: this request alone is answered with 431 (RFC 6585 section 5). */
   #answerTooLarge(id: number, end: boolean): void {
-    const core = this.#core;
+    const core = this.core;
     core.writer.headers(id, HEAD_TOO_LARGE, true);
     core.closedStreams.add(id, end ? "ended" : "reset-here");
     if (!end) core.writer.reset(id, NO_ERROR);
@@ -255,8 +227,8 @@ export class Receiver implements FrameSink {
 
   /** A block on a stream that is not open. */
   #lateBlock(id: number): void {
-    const core = this.#core;
-    if (this.#isIdle(id)) {
+    const core = this.core;
+    if (this.isIdle(id)) {
       core.violated(PROTOCOL_ERROR, "HEADERS on a stream that was never opened");
       return;
     }
@@ -276,7 +248,7 @@ export class Receiver implements FrameSink {
   }
 
   #response(stream: Http2Stream, end: boolean): void {
-    const core = this.#core;
+    const core = this.core;
     const { status, contentLength, fields } = this.#head;
     if (status < 200) {
       if (end) {
@@ -300,7 +272,7 @@ export class Receiver implements FrameSink {
   }
 
   #trailers(stream: Http2Stream, end: boolean): void {
-    const core = this.#core;
+    const core = this.core;
     if (!end) {
       core.streamError(stream, PROTOCOL_ERROR, "malformed", "trailers that do not end the stream");
       return;
@@ -315,26 +287,11 @@ export class Receiver implements FrameSink {
   }
 
   #completeIfBothEnded(stream: Http2Stream): void {
-    if (stream.localEnded && !stream.closed) this.#core.complete(stream);
-  }
-
-  priorityReceived(id: number, selfDependent: boolean, valid: boolean): void {
-    const core = this.#core;
-    if (!core.flood.priority()) {
-      core.violated(ENHANCE_YOUR_CALM, "too many PRIORITY frames");
-      return;
-    }
-    if (valid && !selfDependent) return;
-    const code = valid ? PROTOCOL_ERROR : FRAME_SIZE_ERROR;
-    const stream = core.streams.get(id);
-    if (stream !== undefined) core.streamError(stream, code, "malformed", "an invalid PRIORITY frame");
-    // A stream that is not open cannot be reset without breaking the rules ourselves.
-    else if (this.#isIdle(id)) core.violated(code, "an invalid PRIORITY frame");
-    else core.refuse(id, code);
+    if (stream.localEnded && !stream.closed) this.core.complete(stream);
   }
 
   resetReceived(id: number, code: number): void {
-    const core = this.#core;
+    const core = this.core;
     const stream = core.streams.get(id);
     let beforeHead = false;
     if (stream !== undefined) {
@@ -348,187 +305,10 @@ export class Receiver implements FrameSink {
         http2Code: code,
       });
       core.afterClose();
-    } else if (this.#isIdle(id)) {
+    } else if (this.isIdle(id)) {
       core.violated(PROTOCOL_ERROR, "RST_STREAM on a stream that was never opened");
       return;
     }
     if (!core.flood.reset(beforeHead)) core.violated(ENHANCE_YOUR_CALM, "too many resets");
-  }
-
-  settingsReceived(bytes: Uint8Array, from: number, to: number): void {
-    const core = this.#core;
-    if (!core.flood.settings()) {
-      core.violated(ENHANCE_YOUR_CALM, "too many SETTINGS frames");
-      return;
-    }
-    if (to - from > MAX_SETTINGS_ENTRIES * 6) {
-      core.violated(ENHANCE_YOUR_CALM, "too many SETTINGS entries");
-      return;
-    }
-    // The first frame says everything; what it leaves out has its default: no limit.
-    if (!core.settingsReceived) core.peerMaxStreams = Infinity;
-    core.settingsReceived = true;
-    for (let at = from; at < to && !core.ended; at += 6) {
-      this.#setting(((bytes[at] ?? 0) << 8) | (bytes[at + 1] ?? 0), readUint32(bytes, at + 2));
-    }
-    if (core.ended) return;
-    core.writer.settingsAck();
-    core.sender.pump();
-    if (!core.isServer) core.events.capacityChanged();
-  }
-
-  #setting(identifier: number, value: number): void {
-    const core = this.#core;
-    switch (identifier) {
-      case SETTINGS_HEADER_TABLE_SIZE: {
-        core.writer.encoder.setCapacity(value);
-        return;
-      }
-      case SETTINGS_ENABLE_PUSH:
-        if (value > 1 || (value === 1 && !core.isServer)) core.violated(PROTOCOL_ERROR, "an invalid ENABLE_PUSH");
-        return;
-      case SETTINGS_MAX_CONCURRENT_STREAMS:
-        core.peerMaxStreams = value;
-        return;
-      case SETTINGS_INITIAL_WINDOW_SIZE: {
-        this.#initialWindow(value);
-        return;
-      }
-      case SETTINGS_MAX_FRAME_SIZE:
-        if (value < MIN_MAX_FRAME_SIZE || value > MAX_MAX_FRAME_SIZE) {
-          core.violated(PROTOCOL_ERROR, "an invalid MAX_FRAME_SIZE");
-          return;
-        }
-        core.writer.maxFrameSize = value;
-        return;
-      case SETTINGS_ENABLE_CONNECT_PROTOCOL:
-        // Once given it cannot be taken back (RFC 8441 section 3).
-        if (value > 1 || (value === 0 && core.peerExtendedConnect)) {
-          core.violated(PROTOCOL_ERROR, "an invalid ENABLE_CONNECT_PROTOCOL");
-          return;
-        }
-        core.peerExtendedConnect = !core.isServer && value === 1;
-        return;
-      default:
-        return;
-    }
-  }
-
-  /** Every open stream's window moves by the difference, below zero if need be (RFC 9113 section 6.9.2). */
-  #initialWindow(value: number): void {
-    const core = this.#core;
-    if (value > MAX_WINDOW) {
-      core.violated(FLOW_CONTROL_ERROR, "an INITIAL_WINDOW_SIZE above 2^31-1");
-      return;
-    }
-    const delta = value - core.peerWindow;
-    core.peerWindow = value;
-    for (const stream of core.streams.values()) {
-      stream.sendWindow += delta;
-      if (stream.sendWindow > MAX_WINDOW) {
-        core.violated(FLOW_CONTROL_ERROR, "a stream window above 2^31-1");
-        return;
-      }
-      core.sender.schedule(stream);
-    }
-  }
-
-  settingsAcknowledged(): void {
-    const core = this.#core;
-    if (core.settingsAcknowledged) return;
-    core.settingsAcknowledged = true;
-    this.#decoder.setLimit(core.settings.headerTableSize);
-    const delta = core.settings.initialWindowSize - core.localWindow;
-    core.localWindow = core.settings.initialWindowSize;
-    if (delta !== 0) for (const stream of core.streams.values()) stream.receiveWindow += delta;
-  }
-
-  pingReceived(bytes: Uint8Array, from: number): void {
-    const core = this.#core;
-    if (!core.flood.ping()) {
-      core.violated(ENHANCE_YOUR_CALM, "too many PING frames");
-      return;
-    }
-    core.writer.ping(bytes, from, true);
-  }
-
-  pingAcknowledged(bytes: Uint8Array, from: number): void {
-    this.#onPingAnswer(bytes, from);
-  }
-
-  goawayReceived(lastStream: number, code: number): void {
-    const core = this.#core;
-    core.goawayReceived = true;
-    if (code !== NO_ERROR) {
-      core.goawayFailure = {
-        by: core.peer,
-        code: failureCodeOf(code),
-        message: `The ${core.peer} ended the HTTP/2 connection with ${errorName(code)}.`,
-        http2Code: code,
-      };
-    }
-    core.beginDraining();
-    if (!core.isServer) this.#dropAbove(lastStream);
-    core.finishIfDrained();
-  }
-
-  /** The peer has not looked at these: they may be sent again elsewhere (RFC 9113 section 6.8). */
-  #dropAbove(lastStream: number): void {
-    const core = this.#core;
-    for (const stream of [...core.streams.values()]) {
-      if (stream.id <= lastStream || stream.closed) continue;
-      core.detach(stream, "reset-there");
-      stream.events.resetReceived({
-        by: core.peer,
-        code: "refused",
-        message: `The ${core.peer} ended the HTTP/2 connection before it looked at this request.`,
-      });
-    }
-  }
-
-  windowUpdateReceived(id: number, increment: number): void {
-    const core = this.#core;
-    if (id === 0) {
-      if (!core.flood.windowUpdate()) {
-        core.violated(ENHANCE_YOUR_CALM, "too many WINDOW_UPDATE frames");
-        return;
-      }
-      if (increment === 0) {
-        core.violated(PROTOCOL_ERROR, "WINDOW_UPDATE by 0");
-        return;
-      }
-      core.sender.window += increment;
-      if (core.sender.window > MAX_WINDOW) {
-        core.violated(FLOW_CONTROL_ERROR, "a connection window above 2^31-1");
-        return;
-      }
-      core.sender.pump();
-      return;
-    }
-    const stream = core.streams.get(id);
-    if (stream === undefined) {
-      if (this.#isIdle(id)) core.violated(PROTOCOL_ERROR, "WINDOW_UPDATE on a stream that was never opened");
-      return;
-    }
-    if (increment === 0) {
-      core.streamError(stream, PROTOCOL_ERROR, "malformed", "WINDOW_UPDATE by 0");
-      return;
-    }
-    stream.sendWindow += increment;
-    if (stream.sendWindow > MAX_WINDOW) {
-      core.streamError(stream, FLOW_CONTROL_ERROR, "malformed", "a stream window above 2^31-1");
-      return;
-    }
-    if (stream.queued > 0) {
-      core.sender.schedule(stream);
-      core.sender.pump();
-    }
-  }
-
-  /** No stream of this identifier was ever opened. */
-  #isIdle(id: number): boolean {
-    const core = this.#core;
-    if ((id & 1) === 0) return true;
-    return core.isServer ? id > core.lastPeerStream : id >= core.nextStream;
   }
 }

@@ -140,16 +140,36 @@ const NEVER: Field = { name: "", value: "" };
 /** Where Huffman strings are unpacked; longer ones get an array of their own. Nothing is kept in it between calls. */
 const scratch = new Uint8Array(8192);
 
-/** Short strings are built by concatenation, which the engine keeps flat below 13 characters; long ones in pieces the stack can take. */
+/** Strings above this are built in pieces by `apply`, whose arguments must fit the stack. */
 const PIECE = 4096;
+/** Up to here eight characters a step are the fastest way that the language has; measured at 3 to 80 octets. */
+const STEPWISE = 256;
 
 function latin1(bytes: Uint8Array, from: number, to: number): string {
-  if (to - from <= PIECE) return piece(bytes, from, to);
+  if (to - from <= STEPWISE) return stepwise(bytes, from, to);
   let text = "";
-  for (let at = from; at < to; at += PIECE) text += piece(bytes, at, Math.min(at + PIECE, to));
+  for (let at = from; at < to; at += PIECE) {
+    const piece = bytes.subarray(at, Math.min(at + PIECE, to));
+    text += String.fromCharCode.apply(null, piece as unknown as number[]);
+  }
   return text;
 }
 
-function piece(bytes: Uint8Array, from: number, to: number): string {
-  return String.fromCharCode.apply(null, bytes.subarray(from, to) as unknown as number[]);
+function stepwise(bytes: Uint8Array, from: number, to: number): string {
+  let text = "";
+  let at = from;
+  for (; at + 8 <= to; at += 8) {
+    text += String.fromCharCode(
+      bytes[at] ?? 0,
+      bytes[at + 1] ?? 0,
+      bytes[at + 2] ?? 0,
+      bytes[at + 3] ?? 0,
+      bytes[at + 4] ?? 0,
+      bytes[at + 5] ?? 0,
+      bytes[at + 6] ?? 0,
+      bytes[at + 7] ?? 0,
+    );
+  }
+  for (; at < to; at++) text += String.fromCharCode(bytes[at] ?? 0);
+  return text;
 }
