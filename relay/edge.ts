@@ -1,6 +1,7 @@
 import type { Socket } from "node:net";
 import { createServer as createTlsServer } from "node:tls";
 import type { Server as TlsServer, TLSSocket } from "node:tls";
+import { reportDefect } from "../tunnel/defects.ts";
 import type { Ticking } from "../tunnel/wheel.ts";
 import { unwatch, watch } from "../tunnel/wheel.ts";
 
@@ -159,7 +160,12 @@ class Peek implements Ticking {
     const protocol = guess(bytes);
     if (protocol === "undecided") return;
     this.#stop();
-    this.#known(protocol, bytes);
+    try {
+      this.#known(protocol, bytes);
+    } catch (error) {
+      reportDefect("relay/edge", error);
+      this.#socket.destroy();
+    }
   };
 
   readonly #gone = (): void => {

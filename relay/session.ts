@@ -201,6 +201,12 @@ export class Session implements Http2Events, LeaseOwner, Ticking {
       else this.#refuse("protocol", "The first message must be hello");
       return;
     }
+    if (this.#state === "draining") {
+      // The agent is about to dial again; what it asks here is answered there.
+      if (message.type === "share") this.#control.send({ ...GOING, id: message.share.id });
+      else if (message.type === "unshare") this.#unshare(message.id);
+      return;
+    }
     if (this.#state !== "online") return;
     switch (message.type) {
       case "hello":
@@ -348,6 +354,8 @@ export class Session implements Http2Events, LeaseOwner, Ticking {
 }
 
 const OFFLINE: Failure = { by: "relay", code: "offline", message: "The share is not connected" };
+
+const GOING: Refused = { type: "refused", code: "draining", message: "This session is ending; ask again in the next" };
 
 function isGrant(answer: ShareGrant | Refused | undefined): answer is ShareGrant {
   return answer !== undefined && "secret" in answer;

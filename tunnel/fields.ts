@@ -90,8 +90,20 @@ export function isReserved(field: Field): boolean {
   return field.name.startsWith(RESERVED_FIELD_PREFIX);
 }
 
-function isReservedOrHopByHop(field: Field): boolean {
-  return HOP_BY_HOP.has(field.name) || isReserved(field);
+/**
+ * RFC 9110 section 6.5.1: what frames or routes a message cannot come after it. Some programs merge trailers into the
+ * head all the same, so what only a forwarder may say is taken out as well.
+ */
+function isNoTrailer(field: Field): boolean {
+  const { name } = field;
+  if (HOP_BY_HOP.has(name) || isReserved(field)) return true;
+  return (
+    name === "host" ||
+    name === "content-length" ||
+    name === "te" ||
+    name === "forwarded" ||
+    name.startsWith("x-forwarded-")
+  );
 }
 
 /** A response head as it may leave towards the visitor: nothing hop-by-hop, nothing in our own name space. */
@@ -102,7 +114,7 @@ export function responseFields(fields: Fields): Fields {
 
 /** Trailers, of either side. */
 export function trailerFields(fields: Fields): Fields {
-  return without(fields, isReservedOrHopByHop);
+  return without(fields, isNoTrailer);
 }
 
 /** At the agent: what was meant for it is taken out; the hop count goes on, since a service that calls its own URL must carry it. */

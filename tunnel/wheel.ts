@@ -2,6 +2,7 @@
  * The one timer of the data path. Everything that waits for a peer is judged about once a second from here, so that no
  * connection, stream or exchange owns a timer: 10 000 of them cost one.
  */
+import { reportDefect } from "./defects.ts";
 
 export interface Ticking {
   /** @param now monotonic milliseconds (`performance.now()`). */
@@ -16,7 +17,14 @@ let timer: NodeJS.Timeout | undefined;
 
 function turn(): void {
   const now = performance.now();
-  for (const ticking of watched) ticking.tick(now);
+  for (const ticking of watched) {
+    try {
+      ticking.tick(now);
+    } catch (error) {
+      // The others must have their turn whatever happens to one.
+      reportDefect("tunnel/wheel: tick", error);
+    }
+  }
 }
 
 /** `ticking.tick` is called about once a second until `unwatch`. The timer does not keep the process alive. */
