@@ -41,6 +41,8 @@ export class DeflateChain {
   readonly #side: Side;
   #checkpoints: Checkpoint[] = [];
   #spacing = 64;
+  /** Behind the message inflated last: looking at one after another inflates each once. */
+  #latest: Checkpoint | undefined;
   /** The message at which the chain broke: it and what follows cannot be inflated. */
   #brokenAt = Infinity;
   #brokenWhy = "";
@@ -55,7 +57,7 @@ export class DeflateChain {
     const parameters = deflateParameters(this.#exchange, this.#side);
     if (parameters === undefined) return broken("It is marked as compressed, but no compression was agreed.");
     if (!parameters.contextTakeover) return inflateMessage(payload, EMPTY);
-    const from = this.#checkpoints.findLast(({ behind }) => behind < index);
+    const from = this.#nearest(index);
     let window: Uint8Array = from?.window ?? EMPTY;
     let done = 0;
     for (let at = (from?.behind ?? -1) + 1; at < index; at++) {
@@ -87,7 +89,15 @@ export class DeflateChain {
     return broken(why);
   }
 
+  /** The last window before the message, wherever it is kept. */
+  #nearest(index: number): Checkpoint | undefined {
+    const kept = this.#checkpoints.findLast(({ behind }) => behind < index);
+    const latest = this.#latest;
+    return latest !== undefined && latest.behind < index && latest.behind > (kept?.behind ?? -1) ? latest : kept;
+  }
+
   #note(behind: number, window: Uint8Array): void {
+    this.#latest = { behind, window };
     const last = this.#checkpoints.at(-1);
     if (last !== undefined && behind < last.behind + this.#spacing) return;
     this.#checkpoints.push({ behind, window });
