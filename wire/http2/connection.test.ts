@@ -510,3 +510,16 @@ test("without a limit of the peer the identifiers bound the capacity", () => {
   const lone = new Lone("client");
   assert.equal(lone.connection.capacity, 2 ** 30);
 });
+
+test("a visitor's NO_ERROR is a cancellation, and a client never sends one", () => {
+  const lone = new Lone("server");
+  lone.feed(headers(1), frame(3, 0, 1, uint32(0)));
+  assert.deepEqual(lone.stream(0).log, ["reset visitor cancelled"]);
+  const client = new Lone("client");
+  const complete = client.open(POST, false);
+  client.feed(answer(1, "200", 0x5));
+  client.sent();
+  complete.stream?.reset({ by: "visitor", code: "unneeded", message: "" });
+  client.open(GET, true).stream?.reset({ by: "visitor", code: "cancelled", message: "", http2Code: 0 });
+  assert.deepEqual(client.sent(), ["RST_STREAM 1 code 8", "HEADERS 3 end", "RST_STREAM 3 code 8"]);
+});

@@ -285,14 +285,14 @@ export class Http2Connection implements HttpConnection, StreamOwner {
       return;
     }
     let code = http2CodeOf(failure);
-    if (code === NO_ERROR && !stream.localEnded) {
-      if (stream.ending !== "none") {
+    if (code === NO_ERROR && !(core.isServer && stream.localEnded)) {
+      if (core.isServer && stream.ending !== "none") {
         // The answer is complete here and only waits for the window: it is sent to its end first.
         stream.resetAfterEnd = true;
         stream.events = NO_EVENTS;
         return;
       }
-      // A cut must not look like an end: some peers take NO_ERROR for one.
+      // A cut must not look like an end: some peers take NO_ERROR for one, of an answer or of an upload.
       code = CANCEL;
     }
     core.writer.reset(stream.id, code);

@@ -296,7 +296,8 @@ export class Receiver extends ControlReceiver implements FrameSink {
     let beforeHead = false;
     if (stream !== undefined) {
       beforeHead = core.isServer && !stream.headSent;
-      const unneeded = code === NO_ERROR && stream.remoteEnded;
+      // Only a server's NO_ERROR after its whole answer says that all is well (RFC 9113 section 8.1).
+      const unneeded = !core.isServer && code === NO_ERROR && stream.remoteEnded;
       core.detach(stream, "reset-there");
       stream.events.resetReceived({
         by: core.peer,
