@@ -165,6 +165,8 @@ export class RelayDouble {
     };
     const list: Field[] = Object.entries(all)
       .filter(([, value]) => value !== "")
+      // Pseudo-fields come first.
+      .sort(([left], [right]) => Number(right.startsWith(":")) - Number(left.startsWith(":")))
       .map(([name, value]) => ({ name, value }));
     const visitor = new VisitorStream();
     visitor.stream = this.session.connection.open(list, body === undefined, visitor);
