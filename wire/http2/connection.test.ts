@@ -10,8 +10,9 @@ import {
   POST as RAW_POST,
   REQUEST,
 } from "../../test/support/frames.ts";
-import { GET, Lone, OK, POST, pair, text } from "../../test/support/http2.ts";
-import type { Failure } from "../stream.ts";
+import { GET, Lone, OK, POST, Recorder, pair, text } from "../../test/support/http2.ts";
+import type { Failure, Stream } from "../stream.ts";
+import type { Http2Events } from "./options.ts";
 import { TUNNEL_AGENT, TUNNEL_RELAY } from "./profiles.ts";
 
 for (const slice of [1, 2, 3, 5, 7, 16, 1000, 100_000]) {
@@ -523,3 +524,32 @@ test("a visitor's NO_ERROR is a cancellation, and a client never sends one", () 
   client.open(GET, true).stream?.reset({ by: "visitor", code: "cancelled", message: "", http2Code: 0 });
   assert.deepEqual(client.sent(), ["RST_STREAM 1 code 8", "HEADERS 3 end", "RST_STREAM 3 code 8"]);
 });
+
+test("a request that fails while it is being announced is reported once it has been", () => {
+  const bad = new Lone("server", {
+    events: announce((stream) => stream.sendHead([...OK, { name: "X", value: "" }], true)),
+  });
+  assert.deepEqual(bad.feed(headers(1)), ["HEADERS 1 end", "RST_STREAM 1 code 2"]);
+  assert.deepEqual(announced.log.splice(0), ["reset relay internal"]);
+  const reset = new Lone("server", { events: announce((stream) => stream.reset(CANCELLED)) });
+  assert.deepEqual(reset.feed(headers(1)), ["RST_STREAM 1 code 8"]);
+  assert.deepEqual(announced.log, []);
+  const aborted: Lone = new Lone("server", { events: announce(() => aborted.connection.abort(CANCELLED)) });
+  assert.deepEqual(aborted.feed(headers(1), headers(3)), ["GOAWAY last 1 code 8"]);
+  assert.deepEqual(announced.log, ["reset visitor cancelled"]);
+});
+
+const announced = new Recorder();
+function announce(act: (stream: Stream) => void): Http2Events {
+  const nothing = (): void => undefined;
+  return {
+    streamOpened(stream) {
+      act(stream);
+      return announced;
+    },
+    capacityChanged: nothing,
+    draining: nothing,
+    ended: nothing,
+    pingAnswered: nothing,
+  };
+}

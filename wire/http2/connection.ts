@@ -7,7 +7,7 @@ import { PUBLIC_EDGE, SERVICE_CLIENT } from "./profiles.ts";
 import { FrameReader } from "./reader.ts";
 import { Receiver } from "./receiver.ts";
 import { DEFAULT_WINDOW, settingsEntries } from "./settings.ts";
-import { Http2Stream, NO_EVENTS, type StreamOwner } from "./stream.ts";
+import { Http2Stream, SILENT, type StreamOwner } from "./stream.ts";
 
 export type { Http2Events, Http2Options } from "./options.ts";
 
@@ -289,7 +289,7 @@ export class Http2Connection implements HttpConnection, StreamOwner {
       if (core.isServer && stream.ending !== "none") {
         // The answer is complete here and only waits for the window: it is sent to its end first.
         stream.resetAfterEnd = true;
-        stream.events = NO_EVENTS;
+        stream.events = SILENT;
         return;
       }
       // A cut must not look like an end: some peers take NO_ERROR for one, of an answer or of an upload.

@@ -8,7 +8,7 @@ import type { Http2Events, Http2Options } from "./options.ts";
 import { PUBLIC_EDGE, SERVICE_CLIENT } from "./profiles.ts";
 import { Sender, type SenderEvents } from "./sender.ts";
 import { ASSUMED_CONCURRENT_STREAMS, DEFAULT_WINDOW, type Http2Settings } from "./settings.ts";
-import type { Http2Stream, StreamOwner } from "./stream.ts";
+import { NO_EVENTS, type Http2Stream, type StreamOwner } from "./stream.ts";
 import { FrameWriter } from "./writer.ts";
 
 /** The highest stream identifier. */
@@ -187,7 +187,7 @@ export class Core implements SenderEvents {
       if (stream.closed) continue;
       stream.closed = true;
       this.sender.forget(stream);
-      if (streams !== undefined) stream.events.resetReceived(streams);
+      if (streams !== undefined) this.report(stream, streams);
     }
     this.events.ended(outcome);
   }
@@ -220,7 +220,13 @@ export class Core implements SenderEvents {
     const failure: Failure = { by: this.party, code: "internal", message: `The ${this.party} was to send ${what}.` };
     this.writer.reset(stream.id, http2CodeOf(failure));
     this.detach(stream, "reset-here");
-    stream.events.resetReceived(failure);
+    this.report(stream, failure);
     this.afterClose();
+  }
+
+  /** The last report of a stream; within `streamOpened` it waits until that returns. */
+  report(stream: Http2Stream, failure: Failure): void {
+    if (stream.events === NO_EVENTS) stream.lateFailure = failure;
+    else stream.events.resetReceived(failure);
   }
 }

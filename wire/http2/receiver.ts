@@ -209,6 +209,7 @@ export class Receiver extends ControlReceiver implements FrameSink {
     core.streams.set(id, stream);
     const events: StreamEvents = core.events.streamOpened(stream, head.fields, end);
     if (!stream.closed) stream.events = events;
+    else if (stream.lateFailure !== undefined) events.resetReceived(stream.lateFailure);
   }
 
   #refuse(id: number, code: number): void {

@@ -21,6 +21,9 @@ export const NO_EVENTS: StreamEvents = {
   dataSent() {},
 };
 
+/** Nobody wants to be told any more, while the queue is sent to its end. */
+export const SILENT: StreamEvents = { ...NO_EVENTS };
+
 /**
  * One stream of an HTTP/2 connection. It holds the state that RFC 9113 section 5.1 gives it; the connection that owns it
  * reads and writes that state. The only object made for an exchange.
@@ -45,6 +48,9 @@ export class Http2Stream implements Stream {
   isConnect = false;
   /** `reset` was called with "unneeded" while the end of a complete answer was still queued: reset when it is out. */
   resetAfterEnd = false;
+
+  /** The failure of a stream that ended before `streamOpened` said who is to be told. */
+  lateFailure: Failure | undefined = undefined;
 
   /** Octets the peer lets us send; below 0 after the peer reduced its initial window (RFC 9113 section 6.9.2). */
   sendWindow: number;
