@@ -501,6 +501,41 @@ test("TCP shares: octets, half-close and resets pass both ways", async (t) => {
   assert.equal(received, "");
 });
 
+test("a TCP share without its agent refuses by a reset, and takes the same port up again", async (t) => {
+  const { relay } = await relayFor(t);
+  const share = { id: "t", kind: "tcp", port: 5432 } as const;
+  const { agent, grants } = await FakeAgent.online(relay.tunnelUrl, [share]);
+  const [grant] = grants;
+  assert.ok(grant?.publicPort !== undefined);
+  const port = grant.publicPort;
+  agent.cut("fin");
+  await until(() => agent.over, "the end of the tunnel");
+  const early = connect({ port, host: "127.0.0.1" });
+  const [error] = (await once(early, "error")) as [NodeJS.ErrnoException];
+  assert.equal(error.code, "ECONNRESET");
+  const back = await FakeAgent.online(relay.tunnelUrl, [{ ...share, name: grant.name, secret: grant.secret }]);
+  assert.equal(back.grants[0]?.url, grant.url);
+  connect({ port, host: "127.0.0.1" }).end("x");
+  await (
+    await back.agent.exchange()
+  ).ended;
+  assert.equal(back.agent.exchanges[0]?.body, "x");
+  back.agent.cut("fin");
+});
+
+test("a session has at most 256 shares", async (t) => {
+  const { relay } = await relayFor(t, { mode: "remote", domain: "relay.test" });
+  const many = Array.from({ length: 256 }, (_, index) => ({ id: `s${index}`, kind: "http" as const, port: 1 }));
+  const { agent, grants } = await FakeAgent.online(relay.tunnelUrl, many);
+  assert.equal(new Set(grants.map((grant) => grant.url)).size, 256);
+  agent.send({ type: "share", share: { id: "more", kind: "http", port: 1 } });
+  assert.equal((await agent.message("refused")).code, "limit");
+  agent.send({ type: "unshare", id: "s7" });
+  await agent.message("unshared");
+  agent.send({ type: "share", share: { id: "more", kind: "http", port: 1 } });
+  assert.equal((await agent.message("shared")).share.id, "more");
+});
+
 test("a visitor who leaves costs his exchange and nothing else", async (t) => {
   const { agent, port } = await shared(t);
   agent.handler = (exchange) => {
