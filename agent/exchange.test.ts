@@ -5,8 +5,7 @@ import https from "node:https";
 import net from "node:net";
 import type { AddressInfo, Server } from "node:net";
 import { after, afterEach, before, describe, it } from "node:test";
-import { makeCertificate } from "../test/support/certificate.ts";
-import type { TestCertificate } from "../test/support/certificate.ts";
+import { selfSigned } from "../test/support/self-signed.ts";
 import { silentLogger } from "../wire/logger.ts";
 import { createAgent } from "./agent.ts";
 import type { Agent, ShareOptions } from "./options.ts";
@@ -20,11 +19,9 @@ interface Closable {
 describe("an exchange through the agent", () => {
   let relay: RelayDouble;
   let agent: Agent;
-  let certificate: TestCertificate;
   const services: Closable[] = [];
 
   before(async () => {
-    certificate = makeCertificate("example.com");
     relay = await RelayDouble.start();
     agent = createAgent({ log: silentLogger });
   });
@@ -35,7 +32,6 @@ describe("an exchange through the agent", () => {
   after(async () => {
     await agent.close();
     await relay.stop();
-    certificate.dispose();
   });
 
   /** Listens on a free loopback port; every socket is gone when the test ends. */
@@ -98,7 +94,7 @@ describe("an exchange through the agent", () => {
         (first.toString("latin1").startsWith("PRI ") ? plain2 : plain1).emit("connection", socket);
       });
     });
-    const { cert, key } = certificate;
+    const { cert, key } = selfSigned(["localhost"]);
     const secure2 = http2.createSecureServer({ cert, key, allowHTTP1: false });
     secure2.on("stream", http2Handler);
     const secureBoth = http2.createSecureServer({ cert, key, allowHTTP1: true }, (request, response) => {
