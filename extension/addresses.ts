@@ -10,6 +10,17 @@ export function externalUrl({ url, alternativeUrls }: Pick<ShareInfo, "url" | "a
   return [url, ...alternativeUrls].find((candidate) => candidate !== "" && !isLoopbackUrl(candidate));
 }
 
+/** The URL to give to others: in the local network not that of loopback. */
+export function mainUrl(info: Pick<ShareInfo, "url" | "alternativeUrls" | "reach">): string {
+  return info.reach === "lan" ? (externalUrl(info) ?? info.url) : info.url;
+}
+
+/** The share's further URLs. */
+export function otherUrls(info: Pick<ShareInfo, "url" | "alternativeUrls" | "reach">): readonly string[] {
+  const main = mainUrl(info);
+  return [info.url, ...info.alternativeUrls].filter((url) => url !== main && url !== "");
+}
+
 /** Whether a browser can open it. */
 export function isWebUrl(url: string): boolean {
   return url.startsWith("http://") || url.startsWith("https://");

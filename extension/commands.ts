@@ -1,5 +1,5 @@
 import { commands, env, l10n, ThemeIcon, Uri, ViewColumn, window, type ExtensionContext } from "vscode";
-import { externalUrl, isLoopbackUrl, isWebUrl } from "./addresses.ts";
+import { externalUrl, isLoopbackUrl, isWebUrl, mainUrl } from "./addresses.ts";
 import { DisposableList } from "./disposables.ts";
 import type { Inspector } from "./inspector.ts";
 import type { Portlight } from "./portlight.ts";
@@ -38,7 +38,9 @@ export function registerCommands({ context, portlight, inspector }: CommandsOpti
   registerForShare("retry", l10n.t("Try Again"), (share) => retryShare(share, { ...options, withOptions: false }));
   registerForShare("stopSharing", l10n.t("Stop Sharing"), (share) => shares.stop(share.request.port));
   register("stopAll", () => shares.stopAll());
-  registerForShare("copyUrl", l10n.t("Copy URL"), async (share, argument) => copy(urlOf(argument) ?? share.info.url));
+  registerForShare("copyUrl", l10n.t("Copy URL"), async (share, argument) =>
+    copy(urlOf(argument) ?? mainUrl(share.info)),
+  );
   registerForShare("copyForwardedUrl", l10n.t("Copy Forwarded URL"), copyForwarded);
   registerForShare("openUrl", l10n.t("Open in Browser"), (share, argument) => open(share, urlOf(argument)));
   registerForShare("showQrCode", l10n.t("Show QR Code"), showQrCode);
@@ -66,7 +68,7 @@ async function shareOf(argument: unknown, shares: readonly Share[], title: strin
   if (shares.length === 1) return shares[0];
   const items = shares.map((share) => ({
     label: String(share.request.port),
-    description: share.info.url,
+    description: mainUrl(share.info),
     iconPath: new ThemeIcon("broadcast"),
     share,
   }));
@@ -95,7 +97,7 @@ async function copyForwarded({ info }: Share): Promise<void> {
 }
 
 async function open({ info }: Share, wanted: string | undefined): Promise<void> {
-  const url = wanted ?? info.url;
+  const url = wanted ?? mainUrl(info);
   if (isWebUrl(url)) await env.openExternal(Uri.parse(url));
   else
     void window.showInformationMessage(

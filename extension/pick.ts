@@ -93,9 +93,9 @@ function items(ports: readonly ListeningPort[], { ownProcesses, shared }: PickOp
       return {
         port,
         label: String(port),
-        description: program ?? "",
-        detail: url === undefined ? l10n.t("listens on {0}", address) : l10n.t("shared at {0}", url),
+        description: [program, address].filter((part) => part !== undefined && part !== "").join(" · "),
         iconPath: new ThemeIcon(url === undefined ? "plug" : "broadcast"),
+        ...(url === undefined ? {} : { detail: l10n.t("shared at {0}", url) }),
       };
     });
 }

@@ -1,5 +1,6 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import { CancellationTokenSource, commands, env, l10n, ProgressLocation, window, type Memento } from "vscode";
-import { isWebUrl } from "./addresses.ts";
+import { isWebUrl, mainUrl } from "./addresses.ts";
 import { askConsent } from "./consent.ts";
 import { pickOptions, pickPort } from "./pick.ts";
 import type { Portlight } from "./portlight.ts";
@@ -33,9 +34,12 @@ export async function sharePort(argument: unknown, options: ShareCommandOptions)
     const request = await makeRequest(argument, options);
     if (request === undefined) return undefined;
     const { portlight, state } = options;
+    const own = portlight.shares.all.find(({ info }) => info.publicPort === request.port && info.reach !== "public");
+    if (own !== undefined)
+      throw new Error(l10n.t("It is the port at which Portlight shares port {0}: share that one.", own.info.port));
     const existing = portlight.shares.get(request.port);
     if (existing !== undefined && sameRequest(existing.request, request) && existing.info.url !== "") {
-      announce(existing, l10n.t("Port {0} is already shared at {1}", request.port, existing.info.url));
+      announce(existing, l10n.t("Port {0} is already shared at {1}", request.port, mainUrl(existing.info)));
       return sharedPort(existing);
     }
     if (existing !== undefined && !(await mayReplace(existing))) return undefined;
@@ -71,7 +75,10 @@ async function makeRequest(argument: unknown, options: ShareCommandOptions): Pro
     (await pickPort({
       ports: () => agent.listeningPorts(),
       ownProcesses: () => options.portlight.ownProcesses,
-      shared: (candidate) => shares.get(candidate)?.info.url,
+      shared: (candidate) => {
+        const share = shares.get(candidate);
+        return share === undefined ? undefined : mainUrl(share.info);
+      },
     }));
   if (port === undefined) return undefined;
   const defaults = { relay, port, keepHost: keepHost() };
@@ -103,32 +110,44 @@ async function mayReplace({ request, info }: Share): Promise<boolean> {
   if (info.state === "refused") return true;
   const anew = l10n.t("Share Anew");
   const question = l10n.t("Port {0} is already shared, with other options. Stop that and share it anew?", request.port);
-  return (await window.showInformationMessage(question, { modal: true, detail: info.url }, anew)) === anew;
+  return (await window.showInformationMessage(question, { modal: true, detail: mainUrl(info) }, anew)) === anew;
 }
 
+/** A local share takes a moment: a progress notification would only flash. */
+const QUIET_MS = 700;
+
 async function shareWithProgress(request: ShareRequest, { shares }: Portlight): Promise<Share | undefined> {
-  const title = l10n.t("Sharing port {0}", request.port);
-  return window.withProgress(
-    { location: ProgressLocation.Notification, title, cancellable: true },
-    async (progress, token) => {
-      const shown = shares.onChanged(() => {
+  const source = new CancellationTokenSource();
+  const sharing = shares.share(request, source.token).catch((error: unknown) => {
+    if (error instanceof ShareEndedError) return undefined;
+    throw error;
+  });
+  const settled = sharing.then(
+    () => true,
+    () => true,
+  );
+  try {
+    if (await Promise.race([settled, sleep(QUIET_MS, false)])) return await sharing;
+    const title = l10n.t("Sharing port {0}", request.port);
+    const options = { location: ProgressLocation.Notification, title, cancellable: true };
+    return await window.withProgress(options, async (progress, token) => {
+      token.onCancellationRequested(() => source.cancel());
+      const tell = (): void => {
         const problem = shares.get(request.port)?.info.problem;
         if (problem !== undefined) progress.report({ message: problem.message });
-      });
-      try {
-        return await shares.share(request, token);
-      } catch (error) {
-        if (error instanceof ShareEndedError) return undefined;
-        throw error;
-      } finally {
-        shown.dispose();
-      }
-    },
-  );
+      };
+      const told = shares.onChanged(tell);
+      tell();
+      return sharing.finally(() => told.dispose());
+    });
+  } finally {
+    source.dispose();
+  }
 }
 
 function announcement({ info }: Share): string {
-  const { port, url } = info;
+  const { port } = info;
+  const url = mainUrl(info);
   if (info.reach === "loopback" && env.remoteName !== undefined)
     return l10n.t("Port {0} is shared at {1} on the remote machine. “Open” forwards it to yours.", port, url);
   return l10n.t("Port {0} is shared at {1}", port, url);

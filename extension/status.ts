@@ -1,4 +1,5 @@
 import { commands, l10n, MarkdownString, StatusBarAlignment, ThemeColor, window } from "vscode";
+import { mainUrl } from "./addresses.ts";
 import { DisposableList } from "./disposables.ts";
 import type { Share } from "./share-request.ts";
 import type { Shares } from "./shares.ts";
@@ -37,7 +38,7 @@ function tooltip(all: readonly Share[]): MarkdownString {
   text.appendMarkdown(`**Portlight:** ${countText(all.length)}`);
   for (const { info } of all) {
     text.appendMarkdown("\n\n");
-    text.appendText(`${info.port} → ${info.url === "" ? stateText(info.state) : info.url}`);
+    text.appendText(`${info.port} → ${mainUrl(info) === "" ? stateText(info.state) : mainUrl(info)}`);
     if (info.state !== "online") text.appendText(` (${info.problem?.message ?? stateText(info.state)})`);
   }
   return text;

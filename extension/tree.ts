@@ -11,7 +11,7 @@ import {
   type TreeDataProvider,
   type TreeView,
 } from "vscode";
-import { externalUrl, formatBytes, isLoopbackUrl } from "./addresses.ts";
+import { externalUrl, formatBytes, isLoopbackUrl, mainUrl, otherUrls } from "./addresses.ts";
 import { DisposableList } from "./disposables.ts";
 import type { Share } from "./share-request.ts";
 import type { Shares } from "./shares.ts";
@@ -58,7 +58,7 @@ class SharesProvider implements TreeDataProvider<Line>, Disposable {
   getChildren(line?: Line): Line[] {
     if (line === undefined) return [...this.#shares.all];
     if (!("info" in line)) return [];
-    return line.info.alternativeUrls.map((url) => ({ port: line.request.port, url }));
+    return otherUrls(line.info).map((url) => ({ port: line.request.port, url }));
   }
 
   getTreeItem(line: Line): TreeItem {
@@ -73,7 +73,7 @@ class SharesProvider implements TreeDataProvider<Line>, Disposable {
 
 function shareItem(share: Share): TreeItem {
   const { info, request } = share;
-  const hasMore = info.alternativeUrls.length > 0;
+  const hasMore = otherUrls(info).length > 0;
   const item = new TreeItem(
     String(request.port),
     hasMore ? TreeItemCollapsibleState.Collapsed : TreeItemCollapsibleState.None,
@@ -102,11 +102,13 @@ function urlItem({ port, url }: UrlLine): TreeItem {
 }
 
 function describe({ info }: Share): string {
-  const state = stateText(info.state);
-  if (info.state !== "online") return info.url === "" ? state : `${state} · ${info.url}`;
-  if (info.exchanges === 0) return info.url;
-  const open = info.openExchanges === 0 ? "" : l10n.t(", {0} open", info.openExchanges);
-  return `${info.url} · ${info.exchanges}${open}`;
+  if (info.state !== "online") return stateText(info.state);
+  const url = mainUrl(info);
+  if (info.exchanges === 0) return url;
+  const exchanges = info.exchanges === 1 ? l10n.t("1 exchange") : l10n.t("{0} exchanges", info.exchanges);
+  return info.openExchanges === 0
+    ? `${url} · ${exchanges}`
+    : l10n.t("{0} · {1}, {2} open", url, exchanges, info.openExchanges);
 }
 
 export function stateText(state: Share["info"]["state"]): string {
@@ -155,7 +157,7 @@ function tooltip(share: Share): MarkdownString {
   text.appendMarkdown(l10n.t("**Port {0}**", info.port));
   row(l10n.t("State"), stateText(info.state));
   if (info.problem !== undefined) row(l10n.t("Problem"), info.problem.message);
-  for (const url of [info.url, ...info.alternativeUrls]) if (url !== "") row(l10n.t("URL"), url);
+  for (const url of [mainUrl(info), ...otherUrls(info)]) if (url !== "") row(l10n.t("URL"), url);
   row(l10n.t("Who can reach it"), reachText(share));
   row(l10n.t("Relay"), share.request.relay.kind === "local" ? l10n.t("in this window") : share.request.relay.url);
   const from = l10n.t(

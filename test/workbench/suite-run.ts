@@ -58,6 +58,7 @@ export async function runSuite(): Promise<Totals> {
   const workspace = await createWorkspace();
   const workbench = await startWorkbench({
     installed: false,
+    testDriver: true,
     environment: { VSCODE_TEST_OPTIONS: JSON.stringify({ mochaOpts, colorDefault: false, preload: [], files }) },
   });
   const browser = await launchChromium();

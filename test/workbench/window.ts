@@ -41,19 +41,21 @@ export class WorkbenchWindow {
     await this.#browser.close();
   }
 
-  /** Runs a command by its title in the palette. */
+  /** Runs a command by its title in the palette, which knows those of an extension only when it was scanned. */
   async command(title: string): Promise<void> {
     const input = this.page.locator(".quick-input-widget input").first();
-    // The palette does not open while the workbench is still binding its keys.
-    await until("the palette opens", async () => {
-      if (await input.isVisible()) return true;
-      await this.page.keyboard.press("F1");
-      return input.isVisible();
-    });
-    await input.fill(`>${title}`);
     const row = this.page.locator(".quick-input-list .monaco-list-row").filter({ hasText: title }).first();
-    await row.waitFor();
-    await row.click();
+    await until(`the palette offers "${title}"`, async () => {
+      if (!(await input.isVisible())) await this.page.keyboard.press("F1");
+      await input.fill(`>${title}`, { timeout: 2000 });
+      try {
+        await row.click({ timeout: 2000 });
+        return true;
+      } catch (error) {
+        await this.page.keyboard.press("Escape");
+        throw error;
+      }
+    });
   }
 
   /** Types into the quick input that is open and takes the row with this text, or just accepts. */
@@ -63,6 +65,18 @@ export class WorkbenchWindow {
     await input.fill(text);
     if (row === undefined) await this.page.keyboard.press("Enter");
     else await this.quickPickRow(row).click();
+  }
+
+  /** Takes a port on which something listens in the pick of Share Port. The list shows only what fits: it is filtered. */
+  async pickPort(port: number): Promise<void> {
+    const input = this.page.locator(".quick-input-widget input").first();
+    // Until the ports are found only "Share port N" and "Other port…" match.
+    const row = this.page.locator(".quick-input-list .monaco-list-row").filter({ hasText: new RegExp(`^\\s*${port}`) });
+    await until(`the pick shows port ${port}`, async () => {
+      await input.fill(String(port), { timeout: 2000 });
+      await row.first().click({ timeout: 2000 });
+      return true;
+    });
   }
 
   quickPickRow(text: string): Locator {
@@ -100,13 +114,20 @@ export class WorkbenchWindow {
       .first();
   }
 
-  /** Clicks an entry of the context menu of `target`. Menus of the workbench act on mouse up. */
-  async contextMenu(target: Locator, entry: string): Promise<void> {
+  /** Clicks an entry of the context menu of `target`. Menus act on mouse up, and not in their first moments. */
+  async contextMenu(target: Locator, entry: string, picture?: string): Promise<void> {
     await target.click({ button: "right" });
     const item = this.page.locator(".monaco-menu .action-item").filter({ hasText: entry }).first();
     await item.hover();
-    await this.page.mouse.down();
-    await this.page.mouse.up();
+    if (picture !== undefined) await this.picture(picture);
+    await until(`the menu takes "${entry}"`, async () => {
+      // Gone: an earlier click was taken.
+      if (await item.isHidden()) return true;
+      await item.hover({ timeout: 2000 });
+      await this.page.mouse.down();
+      await this.page.mouse.up();
+      return false;
+    });
   }
 
   get shareRows(): Locator {

@@ -17,6 +17,8 @@ export interface WorkbenchOptions {
   readonly installed?: boolean;
   /** False: workspaces open in Restricted Mode. */
   readonly trusted?: boolean;
+  /** Lets a page name extension-host tests to run. It also keeps notifications from popping up. */
+  readonly testDriver?: boolean;
   readonly environment?: Readonly<Record<string, string>>;
 }
 
@@ -62,7 +64,7 @@ export async function startWorkbench(options: WorkbenchOptions = {}): Promise<Wo
         "--ignore-last-opened",
       ],
       ...(options.trusted === false ? [] : ["--disable-workspace-trust"]),
-      ...["--vscode-option", "enable-smoke-test-driver"],
+      ...(options.testDriver === true ? ["--vscode-option", "enable-smoke-test-driver"] : []),
     ],
     {
       cwd: directory,
@@ -113,6 +115,9 @@ const SETTINGS = {
   "git.enabled": false,
   "typescript.tsserver.enabled": false,
   "window.restoreWindows": "none",
+  "workbench.secondarySideBar.defaultVisibility": "hidden",
+  // Above 20 ports the editor stops showing those it found by itself, and a busy machine has more.
+  "remote.autoForwardPortsFallback": 0,
 };
 
 async function installPortlight(extensions: string, installed: boolean): Promise<string> {

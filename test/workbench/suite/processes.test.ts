@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
 import { commands } from "vscode";
+import { visit } from "../visit.ts";
 import { environmentOf, portlightProcesses, type RunningProcess } from "../processes.ts";
 import { until } from "../until.ts";
-import { portlight, share, startService, visit, type Service, type SharedPort } from "./support.ts";
+import { portlight, share, startService, type Service, type SharedPort } from "./support.ts";
 
 /** The agent or relay of this window. */
 function child(name: "agent" | "relay"): RunningProcess | undefined {

@@ -42,18 +42,3 @@ export async function startService(text: string): Promise<Service> {
     });
   return { port: (server.address() as AddressInfo).port, seen, close };
 }
-
-/** A visitor's request on a connection of its own. */
-export async function visit(url: string): Promise<{ status: number; text: string }> {
-  return new Promise((resolve, reject) => {
-    const request = http.get(url, { agent: false, timeout: 10_000 }, (response) => {
-      let text = "";
-      response.setEncoding("utf8");
-      response.on("data", (part: string) => (text += part));
-      response.on("end", () => resolve({ status: response.statusCode ?? 0, text }));
-      response.on("error", reject);
-    });
-    request.on("timeout", () => request.destroy(new Error("no answer within 10 s")));
-    request.on("error", reject);
-  });
-}
