@@ -107,6 +107,25 @@ test("an HTTP/1.1 visitor reaches the share on its own port and by name, with wh
   }
 });
 
+test("HTTP/1.0 without Host is forwarded under the share's own name", async (t) => {
+  const { agent, port, mainPort } = await shared(t);
+  for (const [to, status] of [
+    [port, 200],
+    [mainPort, 404],
+  ] as const) {
+    const socket = connect({ port: to, host: "127.0.0.1" });
+    socket.write("GET /old HTTP/1.0\r\n\r\n");
+    let text = "";
+    socket.on("data", (chunk: Buffer) => (text += chunk.toString()));
+    await once(socket, "close");
+    assert.match(text, new RegExp(`^HTTP/1.1 ${status} `));
+  }
+  const exchange = await agent.exchange();
+  assert.deepEqual(exchange.values(":authority"), ["demo.localhost"]);
+  assert.deepEqual(exchange.values("portlight-http"), ["1.0"]);
+  assert.deepEqual(exchange.values("x-forwarded-host"), []);
+});
+
 test("names nobody has, and the relay's own", async (t) => {
   const { mainPort } = await shared(t);
   for (const host of [

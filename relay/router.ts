@@ -121,7 +121,9 @@ export class Router {
     const additions: Field[] = [lease.field, origin.version, HOPS[hops] ?? { name: HOPS_FIELD, value: String(hops) }];
     additions.push(origin.forwardedFor, origin.forwardedProto);
     if (authority !== undefined) additions.push(target.forwardedHost);
-    lease.owner.forward(forwardedHead(fields, additions), ended, join, kind === "websocket");
+    // HTTP/1.0 needs no Host, HTTP/2 does (RFC 9113 section 8.3.1): the share's own name, since that is what was meant.
+    const named = authority === undefined ? withAuthority(fields, `${record.name}.${this.#options.domain}`) : fields;
+    lease.owner.forward(forwardedHead(named, additions), ended, join, kind === "websocket");
     return undefined;
   }
 
@@ -158,6 +160,10 @@ function targetOf(fields: Fields, origin: Origin): Target {
     forwardedHost: { name: "x-forwarded-host", value: text },
   };
   return origin.target;
+}
+
+function withAuthority(fields: Fields, authority: string): Fields {
+  return [{ name: ":authority", value: authority }, ...fields.filter((field) => field.name !== ":authority")];
 }
 
 const UNKNOWN: Failure = { by: "relay", code: "unknown-name", message: "No port is shared under this name" };
