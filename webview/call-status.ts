@@ -19,7 +19,7 @@ export function callStatus(store: Store, detail: Detail): TemplateResult | typeo
       ${icon(status.icon)} <strong>${status.text}</strong>
       <span class="quiet">grpc-status ${row.grpcStatus}${call.trailersOnly ? ", trailers only" : ""}</span>
     </p>
-    ${call.message === undefined || call.message === "" ? nothing : html`<p class="grpc-message">${visible(call.message)}</p>`}
+    ${call.message === undefined || call.message === "" ? nothing : html`<p class="grpc-message"><span class="pre">${visible(call.message)}</span></p>`}
     ${
       details === undefined
         ? nothing
@@ -27,7 +27,7 @@ export function callStatus(store: Store, detail: Detail): TemplateResult | typeo
             ${details.problem === undefined ? nothing : note("warning", html`${visible(details.problem)}`)}
             ${
               details.decoded === undefined
-                ? html`<p class="value">${details.base64}</p>`
+                ? html`<p class="value">${visible(details.base64)}</p>`
                 : html`<pl-value-tree
                     class="fitted"
                     .store=${store}

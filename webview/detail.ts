@@ -20,45 +20,55 @@ export class DetailPane extends PortlightElement {
 
   declare store: Store;
   #secrets = false;
+  /** The focus is on its way into the content. */
+  #entering = false;
 
   protected override observed(): readonly Observable[] {
     return [this.store, this.store.exchange];
   }
 
-  /** Moves the focus into the shown tab. */
+  /** Moves the focus to the shown tab, and on to its messages as soon as they are here. */
   async focusContent(): Promise<void> {
+    this.#entering = true;
     await this.updateComplete;
-    const messages = this.querySelector<Messages>("pl-messages");
-    if (this.store.tab === "messages" && messages !== null && (await messages.focusTimeline())) return;
     this.querySelector<HTMLElement>('[role="tab"][aria-selected="true"]')?.focus();
+    this.requestUpdate();
+  }
+
+  protected override updated(): void {
+    if (!this.#entering || this.store.exchange.detail === undefined) return;
+    this.#entering = false;
+    if (this.store.tab === "messages") void this.querySelector<Messages>("pl-messages")?.focusTimeline();
   }
 
   protected override render(): TemplateResult {
     const { store } = this;
     const { tab } = store;
-    return html`<div class="detail-title">
-        <button type="button" class="back" @click=${() => this.#leave(true)}>${icon("arrow-left")} Back</button>
-        ${this.#title()}
-        <pl-menu label="Copy as" icon="copy" .items=${this.#copyItems()}></pl-menu>
-        <span class="close-detail"
-          >${iconButton({ icon: "close", label: "Close details", run: () => this.#leave(true) })}</span
-        >
-      </div>
-      <div class="tabs" role="tablist" aria-label="Details" @keydown=${(event: KeyboardEvent) => this.#tabKey(event)}>
-        ${TABS.map(
-          (name) =>
-            html`<button
-              type="button"
-              role="tab"
-              id=${`tab-${name}`}
-              aria-selected=${tab === name}
-              aria-controls="detail-panel"
-              tabindex=${tab === name ? 0 : -1}
-              @click=${() => store.setTab(name)}
-            >
-              ${this.#tabName(name)}
-            </button>`,
-        )}
+    return html`<div class="detail-head">
+        <div class="detail-title">
+          <button type="button" class="back" @click=${() => this.#leave(true)}>${icon("arrow-left")} Back</button>
+          ${this.#title()}
+          <pl-menu label="Copy as" icon="copy" .items=${this.#copyItems()}></pl-menu>
+          <span class="close-detail"
+            >${iconButton({ icon: "close", label: "Close details", run: () => this.#leave(true) })}</span
+          >
+        </div>
+        <div class="tabs" role="tablist" aria-label="Details" @keydown=${(event: KeyboardEvent) => this.#tabKey(event)}>
+          ${TABS.map(
+            (name) =>
+              html`<button
+                type="button"
+                role="tab"
+                id=${`tab-${name}`}
+                aria-selected=${tab === name}
+                aria-controls="detail-panel"
+                tabindex=${tab === name ? 0 : -1}
+                @click=${() => store.setTab(name)}
+              >
+                ${this.#tabName(name)}
+              </button>`,
+          )}
+        </div>
       </div>
       ${
         store.exchange.gone

@@ -10,6 +10,7 @@ import { describe, durationOf, nameOf, protocolName, sizeOf, statusOf } from "./
 import type { Store } from "./store.ts";
 import { styles } from "./styles.ts";
 import type { VirtualList } from "./virtual-list.ts";
+import { visibleText } from "./visible.ts";
 
 const ROW_HEIGHT = 22;
 /** Durations of open exchanges are drawn anew this often. */
@@ -26,6 +27,8 @@ export class ExchangeList extends PortlightElement {
   declare store: Store;
   #follow = true;
   #active: number | undefined;
+  /** A row that is to be opened; it may not be here yet. */
+  #wanted: number | undefined;
   #range: readonly [number, number] = [0, 0];
   /** End of the list when it ceased to follow: what came since is the N of "Jump to newest (N)". */
   #seenEnd = 0;
@@ -51,6 +54,13 @@ export class ExchangeList extends PortlightElement {
   async focusActive(): Promise<void> {
     const position = this.#tabStop();
     await this.#list()?.focusRow(position);
+  }
+
+  protected override updated(): void {
+    const row = this.#wanted === undefined ? undefined : this.store.list.row(this.#wanted);
+    if (row === undefined) return;
+    this.#wanted = undefined;
+    this.store.open(row.id);
   }
 
   protected override render(): TemplateResult {
@@ -83,7 +93,7 @@ export class ExchangeList extends PortlightElement {
       ${
         this.#follow || end === first
           ? nothing
-          : html`<button type="button" class="jump" @click=${() => this.#followed(true)}>
+          : html`<button type="button" class="jump" @click=${() => this.#jump()}>
               ${icon("arrow-down")} Jump to newest${unseen > 0 ? ` (${formatCount(unseen)})` : ""}
             </button>`
       }
@@ -94,64 +104,38 @@ export class ExchangeList extends PortlightElement {
     const row = this.store.list.row(position);
     const index = position - this.store.list.state.first + 2;
     const tabStop = position === this.#tabStop() ? 0 : -1;
-    if (row === undefined)
-      return html`<div class="exchange" role="row" aria-rowindex=${index} tabindex=${tabStop}>
-        <span class="cell cell-name" role="gridcell"><span class="placeholder">…</span></span>
-      </div>`;
     const now = this.store.clock.now();
-    const name = nameOf(row);
-    const status = statusOf(row);
-    const selected = row.id === this.store.exchange.id;
+    const selected = row !== undefined && row.id === this.store.exchange.id;
+    // One element from the placeholder on: the row that has the focus must not be replaced when its content comes.
     return html`<div
-      class="exchange ${selected ? "selected" : ""} tone-row-${status.tone}"
+      class="exchange ${selected ? "selected" : ""}"
       role="row"
       aria-rowindex=${index}
       aria-selected=${selected}
-      aria-label=${describe(row, now)}
+      aria-label=${row === undefined ? "Loading" : describe(row, now)}
       tabindex=${tabStop}
-      data-id=${row.id}
+      data-id=${row?.id ?? nothing}
       @click=${() => this.#open(position)}
       @dblclick=${() => this.#enter(position)}
     >
-      <span class="cell cell-protocol" role="gridcell"
-        ><span class="badge badge-${row.protocol}">${protocolName(row.protocol)}</span></span
-      >
-      <span class="cell cell-name" role="gridcell" title=${name.full}
-        ><span class="name-main">${name.main}</span><span class="name-rest">${name.rest}</span></span
-      >
-      <span class="cell cell-status tone-${status.tone}" role="gridcell" title=${row.failure?.message ?? status.text}
-        >${icon(status.icon, status.icon === "sync")}<span class="status-text">${status.text}</span></span
-      >
-      <span class="cell cell-messages" role="gridcell" title="messages from the visitor → ← from the service"
-        ><span>${formatCount(row.visitorMessages)}→</span><span>←${formatCount(row.serviceMessages)}</span></span
-      >
-      <span
-        class="cell cell-size"
-        role="gridcell"
-        title=${row.incomplete ? "Part of it is not in the capture" : nothing}
-        >${row.incomplete ? "~" : ""}${sizeOf(row)}</span
-      >
-      <span class="cell cell-duration" role="gridcell">${formatDuration(durationOf(row, now))}</span>
-      <span class="cell cell-waterfall" role="gridcell"
-        ><span class="bar bar-${status.tone}" ${styles(bars(row))}></span
-      ></span>
+      ${row === undefined ? html`<span class="cell cell-name placeholder" role="gridcell">…</span>` : cells(row, now, bars(row))}
     </div>`;
   }
 
-  /** Bars relative to the time span of the rows in sight. */
+  /** Bars relative to the time span of the rows in sight; one that is still open does not stretch it, but runs to its end. */
   #waterfall(): Waterfall {
     const now = this.store.clock.now();
     let from = Infinity;
     let to = -Infinity;
     for (const row of this.#rows()) {
       from = Math.min(from, row.startedAt);
-      to = Math.max(to, row.startedAt + durationOf(row, now));
+      to = Math.max(to, row.endedAt ?? row.lastActivityAt);
     }
     const span = Math.max(1, to - from);
     return (row) => {
-      const width = Math.max(MIN_BAR_PERCENT, (durationOf(row, now) / span) * 100);
-      const left = Math.min(100 - width, ((row.startedAt - from) / span) * 100);
-      return { left: `${Math.max(0, left).toFixed(2)}%`, width: `${Math.min(100, width).toFixed(2)}%` };
+      const left = Math.min(100 - MIN_BAR_PERCENT, ((row.startedAt - from) / span) * 100);
+      const width = Math.min(100 - left, Math.max(MIN_BAR_PERCENT, (durationOf(row, now) / span) * 100));
+      return { left: `${left.toFixed(2)}%`, width: `${width.toFixed(2)}%` };
     };
   }
 
@@ -183,15 +167,20 @@ export class ExchangeList extends PortlightElement {
   #followed(follow: boolean): void {
     if (!follow && this.#follow) this.#seenEnd = this.store.list.state.end;
     this.#follow = follow;
-    if (follow) this.#active = undefined;
     this.requestUpdate();
+  }
+
+  #jump(): void {
+    this.#active = undefined;
+    this.#followed(true);
   }
 
   #open(position: number): void {
     this.#followed(false);
     this.#active = position;
     const row = this.store.list.row(position);
-    if (row !== undefined) this.store.open(row.id);
+    if (row === undefined) this.#wanted = position;
+    else this.store.open(row.id);
     this.requestUpdate();
   }
 
@@ -228,6 +217,36 @@ export class ExchangeList extends PortlightElement {
   }
 }
 
-type Waterfall = (row: Row) => { readonly left: string; readonly width: string };
+interface Bar {
+  readonly left: string;
+  readonly width: string;
+}
+
+type Waterfall = (row: Row) => Bar;
+
+function cells(row: Row, now: number, bar: Bar): TemplateResult {
+  const name = nameOf(row);
+  const status = statusOf(row);
+  const failure = row.failure === undefined ? status.text : visibleText(row.failure.message);
+  return html`<span class="cell cell-protocol" role="gridcell"
+      ><span class="badge badge-${row.protocol}">${protocolName(row.protocol)}</span></span
+    >
+    <span class="cell cell-name" role="gridcell" title=${name.full}
+      ><span class="name-main">${name.main}</span><span class="name-rest">${name.rest}</span></span
+    >
+    <span class="cell cell-status tone-${status.tone}" role="gridcell" title=${failure}
+      >${icon(status.icon, status.icon === "sync")}<span class="status-text">${status.text}</span></span
+    >
+    <span class="cell cell-messages" role="gridcell" title="messages from the visitor → ← from the service"
+      ><span>${formatCount(row.visitorMessages)}→</span><span>←${formatCount(row.serviceMessages)}</span></span
+    >
+    <span class="cell cell-size" role="gridcell" title=${row.incomplete ? "Part of it is not in the capture" : nothing}
+      >${row.incomplete ? "~" : ""}${sizeOf(row)}</span
+    >
+    <span class="cell cell-duration" role="gridcell">${formatDuration(durationOf(row, now))}</span>
+    <span class="cell cell-waterfall" role="gridcell"
+      ><span class="bar bar-${status.tone}" ${styles({ ...bar })}></span
+    ></span>`;
+}
 
 customElements.define("pl-exchange-list", ExchangeList);

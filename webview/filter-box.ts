@@ -26,9 +26,18 @@ export class FilterBox extends PortlightElement {
   declare store: Store;
   #text: string | undefined;
   #timer: number | undefined;
+  #filter = "";
 
   protected override observed(): readonly Observable[] {
     return [this.store.list];
+  }
+
+  /** A filter that came into force replaces what was typed, unless the user is ahead of it. */
+  protected override willUpdate(): void {
+    const { filter } = this.store.list;
+    if (filter === this.#filter) return;
+    this.#filter = filter;
+    if (this.#timer === undefined) this.#text = undefined;
   }
 
   protected override render(): TemplateResult {
@@ -76,15 +85,21 @@ export class FilterBox extends PortlightElement {
   #typed(text: string): void {
     this.#text = text;
     clearTimeout(this.#timer);
-    this.#timer = window.setTimeout(() => void this.store.filter(text), TYPING_MS);
+    this.#timer = window.setTimeout(() => this.#commit(text), TYPING_MS);
     this.requestUpdate();
   }
 
   #apply(text: string): void {
-    this.#typed(text);
+    this.#text = text;
     clearTimeout(this.#timer);
-    void this.store.filter(text);
+    this.#commit(text);
+    this.requestUpdate();
     this.focus();
+  }
+
+  #commit(text: string): void {
+    this.#timer = undefined;
+    void this.store.filter(text);
   }
 
   #key(event: KeyboardEvent): void {

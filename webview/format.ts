@@ -13,7 +13,7 @@ export function formatSize(octets: number): string {
   return `${unit > 0 && value < 9.95 ? value.toFixed(1) : Math.round(value)} ${SIZE_UNITS[unit] ?? ""}`;
 }
 
-/** Milliseconds: `0.4 ms`, `123 ms`, `1.23 s`, `2 min 3 s`, `1 h 2 min`. */
+/** Milliseconds: `0.4 ms`, `123 ms`, `1.23 s`, `2 min 3 s`, `1 h 2 min`, `3 d 4 h`. */
 export function formatDuration(milliseconds: number): string {
   const ms = Math.max(0, milliseconds);
   if (ms === 0) return "0 ms";
@@ -23,7 +23,8 @@ export function formatDuration(milliseconds: number): string {
   if (ms < 59_950) return `${(ms / 1000).toFixed(1)} s`;
   const seconds = Math.round(ms / 1000);
   if (seconds < 3600) return `${Math.floor(seconds / 60)} min ${seconds % 60} s`;
-  return `${Math.floor(seconds / 3600)} h ${Math.floor((seconds % 3600) / 60)} min`;
+  if (seconds < 48 * 3600) return `${Math.floor(seconds / 3600)} h ${Math.floor((seconds % 3600) / 60)} min`;
+  return `${Math.floor(seconds / 86_400)} d ${Math.floor((seconds % 86_400) / 3600)} h`;
 }
 
 /** Local time of day with milliseconds: `14:03:07.052`. */

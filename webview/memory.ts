@@ -21,7 +21,7 @@ export function readMemory(value: unknown): Memory {
     filter: typeof filter === "string" ? filter : "",
     exchange: typeof exchange === "number" ? exchange : undefined,
     tab: TABS.find((name) => name === tab) ?? "messages",
-    split: typeof split === "number" && split >= 0.15 && split <= 0.85 ? split : 0.45,
+    split: typeof split === "number" && split >= 0.15 && split <= 0.85 ? split : 0.4,
     mode: MODES.find((name) => name === mode) ?? "tree",
   };
 }

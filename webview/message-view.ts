@@ -59,11 +59,11 @@ export class MessageView extends PortlightElement {
     const toService = summary.from === "visitor";
     const available = modesOf(decoded, this.store.message.mode);
     return html`<div class="value-head">
-      <span class="value-title from-${summary.from}">
+      <span class="value-title from-${summary.from}" title=${toService ? "visitor to service" : "service to visitor"}>
         <span class="message-direction">${icon(toService ? "arrow-right" : "arrow-left")}</span>
-        ${toService ? "visitor → service" : "service → visitor"}
+        <span class="direction-words">${toService ? "visitor → service" : "service → visitor"}</span>
         ${decoded?.view === "protobuf" ? typeName(this.store, decoded.schema) : nothing}
-        <span class="quiet" title=${formatTime(summary.at)}>${sizeText(summary)}</span>
+        <span class="quiet" title=${formatTime(summary.at)}>${visibleText(sizeText(summary))}</span>
       </span>
       <span
         class="modes"
@@ -157,7 +157,7 @@ export class MessageView extends PortlightElement {
               (field) =>
                 html`<tr>
                   <th scope="row">${visible(field.name)}</th>
-                  <td>${visible(field.value)}</td>
+                  <td><span class="value">${visible(field.value)}</span></td>
                 </tr>`,
             )}
           </tbody>

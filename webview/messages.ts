@@ -10,6 +10,7 @@ import { icon, note } from "./parts.ts";
 import { durationOf, statusOf } from "./row-text.ts";
 import type { Store } from "./store.ts";
 import type { Timeline } from "./timeline.ts";
+import { visible, visibleText } from "./visible.ts";
 
 /** The messages tab: the timeline, how it ended, and the message that is looked at. */
 export class Messages extends PortlightElement {
@@ -53,7 +54,7 @@ export class Messages extends PortlightElement {
       }}
       @enter-message=${() => this.querySelector<HTMLElement>(".messages-value [tabindex='0'], .messages-value button:not(:disabled)")?.focus()}
     >
-      <div class="messages-timeline">
+      <div class="messages-timeline timeline-box">
         <pl-timeline .store=${this.store}></pl-timeline>
         ${this.#end()}
       </div>
@@ -104,7 +105,7 @@ export class Messages extends PortlightElement {
           ? nothing
           : html`<p>
               Closed by the ${detail.webSocket.close.from}: ${detail.webSocket.close.code}
-              ${detail.webSocket.close.reason}
+              ${visible(detail.webSocket.close.reason)}
             </p>`
       }
       ${
@@ -112,7 +113,7 @@ export class Messages extends PortlightElement {
           ? nothing
           : html`<button type="button" class="link" @click=${() => this.store.setTab("headers")}>
               ${fields.length} ${fields.length === 1 ? "trailer" : "trailers"}:
-              ${fields.map((field) => field.name).join(", ")}
+              ${fields.map((field) => visibleText(field.name)).join(", ")}
             </button>`
       }
     </div>`;

@@ -78,7 +78,7 @@ export class Pages<T> {
       if (this.#pending.has(page)) continue;
       const from = Math.max(start, page * size);
       const to = Math.min(end, (page + 1) * size);
-      if (this.#stale.has(page) || this.#misses(from, to)) this.#fetch(page);
+      if (this.#stale.has(page) || this.#misses(from, to)) this.#fetch(page, from, to);
     }
     if (this.#items.size > MAX_KEPT) this.#trim(start, end);
   }
@@ -89,7 +89,8 @@ export class Pages<T> {
     return false;
   }
 
-  #fetch(page: number): void {
+  /** `from` and `to`: the part of the page that exists as far as we know; beyond it items may come at any time. */
+  #fetch(page: number, from: number, to: number): void {
     const { pageSize, fetch, changed } = this.#options;
     const generation = this.#generation;
     this.#pending.add(page);
@@ -99,8 +100,7 @@ export class Pages<T> {
       (result) => {
         if (generation !== this.#generation) return;
         this.#pending.delete(page);
-        for (let position = start; position < start + pageSize; position++)
-          if (!this.#items.has(position)) this.#absent.add(position);
+        for (let position = from; position < to; position++) if (!this.#items.has(position)) this.#absent.add(position);
         result.items.forEach((item, index) => {
           this.put(result.position + index, item);
         });

@@ -13,7 +13,7 @@ export class Splitter extends PortlightElement {
 
   constructor() {
     super();
-    this.split = 0.45;
+    this.split = 0.4;
   }
 
   protected override render(): TemplateResult {
@@ -31,7 +31,7 @@ export class Splitter extends PortlightElement {
         (event.currentTarget as Element).setPointerCapture(event.pointerId);
       }}
       @pointermove=${(event: PointerEvent) => this.#dragged(event)}
-      @dblclick=${() => this.store.setSplit(0.45)}
+      @dblclick=${() => this.store.setSplit(0.4)}
       @keydown=${(event: KeyboardEvent) => this.#key(event)}
     ></div>`;
   }

@@ -101,46 +101,22 @@ export class Timeline extends PortlightElement {
     const summary = exchange.message(index);
     const tabStop = index === this.#tabStop() ? 0 : -1;
     const selected = message.index === index;
-    if (summary === undefined)
-      return html`<div
-        class="message"
-        role="option"
-        aria-selected=${selected}
-        aria-posinset=${index + 1}
-        aria-setsize=${exchange.total}
-        tabindex=${tabStop}
-      >
-        <span class="placeholder">…</span>
-      </div>`;
-    const toService = summary.from === "visitor";
-    const direction = toService ? "visitor to service" : "service to visitor";
-    const offset = `+${formatDuration(summary.at - (exchange.row?.startedAt ?? summary.at))}`;
     const former = index > 0 ? exchange.message(index - 1) : undefined;
-    const idle = former === undefined ? 0 : summary.at - former.at;
-    const size = formatSize(summary.decodedSize ?? summary.size);
-    const type = summary.type === undefined ? "" : shortName(visibleText(summary.type));
-    const text = summary.preview ?? KINDS[summary.kind] ?? "";
+    const idle = summary === undefined || former === undefined ? 0 : summary.at - former.at;
+    const offset = summary === undefined ? 0 : summary.at - (exchange.row?.startedAt ?? summary.at);
+    // One element from the placeholder on: the entry that has the focus must not be replaced when its content comes.
     return html`<div
-      class="message from-${summary.from} ${selected ? "selected" : ""}"
+      class="message from-${summary?.from ?? "nobody"} ${selected ? "selected" : ""}"
       role="option"
       aria-selected=${selected}
       aria-posinset=${index + 1}
       aria-setsize=${exchange.total}
-      aria-label=${`${direction}, ${offset}, ${type} ${stateText(summary) ?? ""} ${size}, ${visibleText(text)}`}
+      aria-label=${summary === undefined ? "Loading" : describe(summary, offset)}
       tabindex=${tabStop}
       @click=${() => this.#select(index)}
       @dblclick=${() => this.#enter()}
     >
-      <span class="message-direction" title=${direction}>${icon(toService ? "arrow-right" : "arrow-left")}</span>
-      <span class="message-text"
-        >${type === "" ? nothing : html`<span class="message-type" title=${visibleText(summary.type ?? "")}>${type}</span>`}${marks(summary)}<span
-          class=${summary.preview === undefined ? "quiet" : ""}
-          >${visible(text)}</span
-        ></span
-      >
-      ${idle >= IDLE_MS ? html`<span class="message-idle" title="nothing passed for so long">idle ${formatDuration(idle)}</span>` : nothing}
-      <span class="message-size" title=${sizeText(summary)}>${size}</span>
-      <span class="message-time" title=${formatTime(summary.at)}>${offset}</span>
+      ${summary === undefined ? html`<span class="placeholder">…</span>` : cells(summary, offset, idle)}
     </div>`;
   }
 
@@ -178,7 +154,9 @@ export class Timeline extends PortlightElement {
         const summary = exchange.message(at);
         if (summary?.from === "service" && KINDS[summary.kind] === undefined) index = at;
       }
+    const focused = this.contains(document.activeElement);
     message.select(index);
+    if (focused) void this.focusActive();
   }
 
   #followed(follow: boolean): void {
@@ -212,6 +190,37 @@ export class Timeline extends PortlightElement {
       void this.updateComplete.then(() => list.focusRow(next));
     }
   }
+}
+
+function directionOf({ from }: MessageSummary): string {
+  return from === "visitor" ? "visitor to service" : "service to visitor";
+}
+
+function describe(summary: MessageSummary, offset: number): string {
+  const type = summary.type === undefined ? undefined : shortName(visibleText(summary.type));
+  const size = formatSize(summary.decodedSize ?? summary.size);
+  const text = visibleText(summary.preview ?? KINDS[summary.kind] ?? "");
+  return [directionOf(summary), `+${formatDuration(offset)}`, type, stateText(summary), size, text]
+    .filter((part) => part !== undefined && part !== "")
+    .join(", ");
+}
+
+function cells(summary: MessageSummary, offset: number, idle: number): TemplateResult {
+  const type = summary.type === undefined ? "" : shortName(visibleText(summary.type));
+  return html`<span class="message-direction" title=${directionOf(summary)}
+      >${icon(summary.from === "visitor" ? "arrow-right" : "arrow-left")}</span
+    >
+    <span class="message-text"
+      >${type === "" ? nothing : html`<span class="message-type" title=${visibleText(summary.type ?? "")}>${type}</span>`}${marks(summary)}<span
+        class=${summary.preview === undefined ? "quiet" : ""}
+        >${visible(summary.preview ?? KINDS[summary.kind] ?? "")}</span
+      ></span
+    >
+    ${idle >= IDLE_MS ? html`<span class="message-idle" title="nothing passed for so long">idle ${formatDuration(idle)}</span>` : nothing}
+    <span class="message-size" title=${visibleText(sizeText(summary))}
+      >${formatSize(summary.decodedSize ?? summary.size)}</span
+    >
+    <span class="message-time" title=${formatTime(summary.at)}>+${formatDuration(offset)}</span>`;
 }
 
 /** Marks before the preview: what is not as it should be, each with its word. */

@@ -132,7 +132,7 @@ export class ValueTree extends PortlightElement {
       ${
         long
           ? html`<div class="tree-whole">
-              ${visible(value.slice(0, WHOLE_VALUE))}${value.length > WHOLE_VALUE ? "…" : ""}
+              <span class="pre">${visible(value.slice(0, WHOLE_VALUE))}${value.length > WHOLE_VALUE ? "…" : ""}</span>
             </div>`
           : nothing
       }

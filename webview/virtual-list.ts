@@ -39,6 +39,7 @@ export class VirtualList extends PortlightElement {
   /** Where we scrolled to ourselves: the event that follows is not the user's. */
   #placed = -1;
   #range: readonly [number, number] = [0, 0];
+  #focused: string | undefined;
   readonly #resize = new ResizeObserver(() => {
     this.#viewport = this.clientHeight;
     this.requestUpdate();
@@ -86,7 +87,17 @@ export class VirtualList extends PortlightElement {
     this.querySelector<HTMLElement>(`[data-position="${position}"] > *`)?.focus({ preventScroll: true });
   }
 
+  protected override willUpdate(): void {
+    const row = this.contains(document.activeElement)
+      ? document.activeElement?.closest<HTMLElement>(".list-row")
+      : null;
+    this.#focused = row?.dataset["position"];
+  }
+
   protected override updated(changed: PropertyValues<this>): void {
+    // `repeat` may have moved the row's element within the document, which takes the focus from it.
+    if (this.#focused !== undefined && !this.contains(document.activeElement))
+      this.querySelector<HTMLElement>(`[data-position="${this.#focused}"] > *`)?.focus({ preventScroll: true });
     if (this.follow) {
       const end = this.scrollHeight - this.clientHeight;
       if (Math.abs(this.scrollTop - end) > 1) this.#place(end);
@@ -150,11 +161,14 @@ export class VirtualList extends PortlightElement {
     this.requestUpdate();
   }
 
+  /** The direction tells the user's scrolling from a browser's that keeps a scroll position within a list whose height changed. */
   #scrolled(): void {
+    const former = this.#scrollTop;
     this.#scrollTop = this.scrollTop;
     if (this.#scrollTop !== this.#placed) {
-      const follow = this.scrollTop + this.clientHeight >= this.scrollHeight - this.rowHeight / 2;
-      if (follow !== this.follow) this.dispatchEvent(new CustomEvent("list-follow", { detail: { follow } }));
+      const atEnd = this.scrollTop + this.clientHeight >= this.scrollHeight - this.rowHeight / 2;
+      if (this.follow ? !atEnd && this.#scrollTop < former : atEnd && this.#scrollTop > former)
+        this.dispatchEvent(new CustomEvent("list-follow", { detail: { follow: !this.follow } }));
     }
     this.#placed = -1;
     this.requestUpdate();

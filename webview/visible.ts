@@ -30,8 +30,8 @@ export function visibleLines(text: string): string {
 
 /** One-line text as a template, in which the replaced characters stand out. */
 export function visible(text: string): string | TemplateResult {
-  HIDDEN.lastIndex = 0;
-  if (!HIDDEN.test(text)) return text;
+  // `search` and `replace` begin at 0 whatever `lastIndex` is; `test` would move it, and `matchAll` begin there.
+  if (text.search(HIDDEN) < 0) return text;
   const parts: (string | TemplateResult)[] = [];
   let end = 0;
   for (const match of text.matchAll(HIDDEN)) {
