@@ -37,7 +37,8 @@ export class View {
   #base = 0;
   #gone = 0;
   readonly #positions = new Map<number, number>();
-  readonly #dirty = new Set<number>();
+  /** Looked at once a batch, not for every piece of data that passes. */
+  readonly #dirty = new Map<number, Exchange>();
   #stale = false;
   #moved = false;
 
@@ -45,7 +46,6 @@ export class View {
   constructor(filter: string, exchanges: Iterable<Exchange>) {
     this.#filter = parseFilter(filter);
     for (const exchange of exchanges) this.#consider(exchange);
-    this.#dirty.clear();
     this.#moved = false;
   }
 
@@ -71,15 +71,14 @@ export class View {
   }
 
   changed(exchange: Exchange): void {
-    if (this.#positions.has(exchange.id)) this.#dirty.add(exchange.id);
-    else this.#consider(exchange);
+    this.#dirty.set(exchange.id, exchange);
   }
 
   removed(exchange: Exchange): void {
+    this.#dirty.delete(exchange.id);
     const position = this.#positions.get(exchange.id);
     if (position === undefined) return;
     this.#positions.delete(exchange.id);
-    this.#dirty.delete(exchange.id);
     this.#moved = true;
     const entry = this.#entries[position - this.#base];
     if (entry === undefined) return;
@@ -92,26 +91,31 @@ export class View {
 
   /** What happened since the last call; undefined when nothing did. */
   takeChange(total: number): ViewChange | undefined {
-    if (!this.#moved && !this.#stale && this.#dirty.size === 0) return undefined;
-    const changed: { position: number; row: Row }[] = [];
-    const stale = this.#stale || this.#dirty.size > PAGE_ITEMS;
-    if (!stale) {
-      for (const id of this.#dirty) {
-        const position = this.#positions.get(id);
-        const row = position === undefined ? undefined : rowOf(this.#entries[position - this.#base]);
-        if (position !== undefined && row !== undefined) changed.push({ position, row });
-      }
+    const positions: number[] = [];
+    for (const exchange of this.#dirty.values()) {
+      const position = this.#positions.get(exchange.id) ?? this.#consider(exchange);
+      if (position !== undefined) positions.push(position);
     }
     this.#dirty.clear();
+    if (!this.#moved && !this.#stale && positions.length === 0) return undefined;
+    const stale = this.#stale || positions.length > PAGE_ITEMS;
     this.#stale = this.#moved = false;
+    const changed = stale
+      ? []
+      : positions.flatMap((position) => {
+          const row = rowOf(this.#entries[position - this.#base]);
+          return row === undefined ? [] : [{ position, row }];
+        });
     return { state: this.state(total), changed, stale };
   }
 
-  #consider(exchange: Exchange): void {
-    if (!this.#filter(exchange.row())) return;
-    this.#positions.set(exchange.id, this.#base + this.#entries.length);
+  /** Gives it a position when it matches. */
+  #consider(exchange: Exchange): number | undefined {
+    if (!this.#filter(exchange.row())) return undefined;
+    const position = this.#base + this.#entries.length;
+    this.#positions.set(exchange.id, position);
     this.#entries.push({ id: exchange.id, exchange, lastRow: undefined });
-    this.#dirty.add(exchange.id);
+    return position;
   }
 
   /** Forgets what is gone at the front. */
