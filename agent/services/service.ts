@@ -3,6 +3,7 @@ import { attachSocket } from "../../tunnel/socket.ts";
 import { unwatch, watch } from "../../tunnel/wheel.ts";
 import type { Failure } from "../../wire/stream.ts";
 import type { Transport } from "../../wire/transport.ts";
+import { Burst } from "./burst.ts";
 import type { Wants } from "./choice.ts";
 import { chooseVersion } from "./choice.ts";
 import { ServiceConnection } from "./connection.ts";
@@ -26,19 +27,6 @@ const MAX_WAITING = 1_024;
 
 /** A visitor who waits longer thinks that the service hangs; a service that stays full so long does. */
 const MAX_WAIT_MS = 10_000;
-
-/**
- * Connections of HTTP/1 that are dialled, or open and not yet answered on, at once. Python's servers keep a backlog of 5:
- * what comes on top of it is dropped by the kernel and asked again a second later. So it begins with few and grows by
- * one with each first answer, until a connection takes as long as that: then it goes back, and stays there.
- */
-const FIRST_BURST = 6;
-const LARGEST_BURST = 64;
-const OVERRUN_BURST = 4;
-/** Loopback takes no time: a connection that needs longer was dropped at first. */
-const DROPPED_MS = 500;
-/** A connection without an answer counts no longer after this: it has been accepted, and the service thinks. */
-const ACCEPTED_MS = 25;
 
 /** Needed only where a service allows few streams. */
 const MAX_DIALS_HTTP2 = 8;
@@ -91,11 +79,7 @@ export class Service {
   readonly #connections = new Set<ServiceConnection>();
   #dialsHttp1 = 0;
   #dialsHttp2 = 0;
-  #burst = FIRST_BURST;
-  #largestBurst = LARGEST_BURST;
-  /** Not yet answered on, by when they were opened. */
-  readonly #unanswered = new Map<ServiceConnection, number>();
-  #burstTimer: NodeJS.Timeout | undefined;
+  readonly #burst = new Burst<ServiceConnection>(() => this.#serve());
   #raw = 0;
   #serving = false;
   #serveCalls = 0;
@@ -144,9 +128,7 @@ export class Service {
   /** The service answered on this connection, as what we take it for. */
   confirmed(connection: ServiceConnection | undefined): void {
     this.#confirmedAt = performance.now();
-    if (connection === undefined || !this.#unanswered.delete(connection)) return;
-    this.#burst = Math.min(this.#burst + 1, this.#largestBurst);
-    if (this.#waiting.length > 0) this.#serve();
+    if (connection !== undefined && this.#burst.answered(connection) && this.#waiting.length > 0) this.#serve();
   }
 
   /** An exchange failed in a way that a service which now speaks something else would cause as well. */
@@ -159,7 +141,7 @@ export class Service {
     if (this.#closed) return;
     this.#closed = true;
     unwatch(this);
-    clearTimeout(this.#burstTimer);
+    this.#burst.close();
     for (const { waiter } of this.#waiting.splice(0))
       waiter.failed(this.#failure("closed", `The share of ${place(this.target)} has ended`));
     for (const connection of [...this.#connections]) connection.http.drain();
@@ -177,7 +159,7 @@ export class Service {
   ended(connection: ServiceConnection): void {
     this.#connections.delete(connection);
     this.#http2.delete(connection);
-    this.#unanswered.delete(connection);
+    this.#burst.ended(connection);
     this.#unlist(connection);
     if (this.#waiting.length > 0) this.#serve();
   }
@@ -320,7 +302,7 @@ export class Service {
 
   #dialMissing(offers: Offers, wanted: { readonly 1: number; readonly 2: number }): void {
     const room = (): boolean => this.#connections.size + this.#dialsHttp1 + this.#dialsHttp2 < MAX_CONNECTIONS;
-    while (this.#dialsHttp1 < wanted[1] && room() && this.#mayDialHttp1()) {
+    while (this.#dialsHttp1 < wanted[1] && room() && this.#burst.allows(this.#dialsHttp1, performance.now())) {
       this.#dialsHttp1 += 1;
       void this.#dial(1, offers)
         .finally(() => (this.#dialsHttp1 -= 1))
@@ -334,19 +316,6 @@ export class Service {
         .finally(() => (this.#dialsHttp2 -= 1))
         .then(() => this.#serve());
     }
-  }
-
-  /** Otherwise calls `#serve` when it may be so. */
-  #mayDialHttp1(): boolean {
-    const accepted = performance.now() - ACCEPTED_MS;
-    for (const [connection, since] of this.#unanswered) if (since <= accepted) this.#unanswered.delete(connection);
-    if (this.#dialsHttp1 + this.#unanswered.size < this.#burst) return true;
-    if (this.#unanswered.size > 0)
-      this.#burstTimer ??= setTimeout(() => {
-        this.#burstTimer = undefined;
-        this.#serve();
-      }, ACCEPTED_MS);
-    return false;
   }
 
   #create(version: 1 | 2, tls: boolean, transport: Transport): ServiceConnection {
@@ -394,7 +363,7 @@ export class Service {
         ? await openTls(this.target, this.#preferred, [version === 2 ? "h2" : "http/1.1"])
         : await openSocket(this.target, this.#preferred);
       this.#preferred = opened.address;
-      if (performance.now() - from > DROPPED_MS) this.#burst = this.#largestBurst = OVERRUN_BURST;
+      this.#burst.dialled(performance.now() - from);
       if (version === 1) this.#addSocket(opened.socket, 1, offers.tls);
       else await this.#openHttp2(opened.socket, offers.tls);
     } catch (error) {
@@ -442,7 +411,7 @@ export class Service {
     }
     this.#connections.add(connection);
     if (connection.version === 2) this.#http2.add(connection);
-    else this.#unanswered.set(connection, performance.now());
+    else this.#burst.opened(connection, performance.now());
     this.changed(connection);
   }
 
