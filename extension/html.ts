@@ -6,6 +6,7 @@ export function escapeHtml(text: string): string {
 }
 
 export interface InspectorHtmlOptions {
+  readonly placement: "panel" | "editor";
   /** `webview.cspSource`. */
   readonly cspSource: string;
   /** URL of a file of the page, as the webview may load it. */
@@ -14,16 +15,15 @@ export interface InspectorHtmlOptions {
 
 /**
  * The page of the inspector. It shows what strangers sent: no inline script, no `connect-src`, `form-action` or frames,
- * so that even injected markup could neither run nor send anything anywhere. Images only from the page itself.
+ * so that even injected markup could neither run nor send anything anywhere.
  */
-export function inspectorHtml({ cspSource, url }: InspectorHtmlOptions): string {
+export function inspectorHtml({ placement, cspSource, url }: InspectorHtmlOptions): string {
   const nonce = randomBytes(16).toString("base64");
   const policy = [
     "default-src 'none'",
     `script-src 'nonce-${nonce}'`,
     `style-src ${cspSource} 'nonce-${nonce}'`,
     `font-src ${cspSource}`,
-    "img-src data: blob:",
     "base-uri 'none'",
     "form-action 'none'",
   ].join("; ");
@@ -38,7 +38,7 @@ export function inspectorHtml({ cspSource, url }: InspectorHtmlOptions): string 
     <link rel="stylesheet" nonce="${nonce}" href="${escapeHtml(url("codicon.css"))}" id="vscode-codicon-stylesheet">
     <link rel="stylesheet" nonce="${nonce}" href="${escapeHtml(url("main.css"))}">
   </head>
-  <body>
+  <body data-host="vscode" data-placement="${placement}">
     <script nonce="${nonce}" src="${escapeHtml(url("main.js"))}"></script>
   </body>
 </html>

@@ -9,9 +9,9 @@ const UNTITLED_CHARACTERS = 20 * 1024 * 1024;
 const SAVE_BASE64_CHARACTERS = 256 * 1024 * 1024;
 
 /** What only the editor can do for the page. The page shows what strangers sent: everything it asks is checked. */
-export function hostHandlers(state: () => HostState, openInEditor: () => void): HostHandlers {
+export function hostHandlers(state: () => Promise<HostState>, openInEditor: () => void): HostHandlers {
   return {
-    "host/state": () => Promise.resolve(state()),
+    "host/state": () => state(),
     "host/copy": async (params) => {
       await env.clipboard.writeText(text(params, "text"));
       return null;

@@ -167,6 +167,18 @@ describe("an inspector session", () => {
     agent.kill();
   });
 
+  test("is disposed also when the agent is gone, and says nothing after that", async () => {
+    const { agent } = startAgent();
+    const page = new Page(agent.connection, new WatchCounter());
+    await page.request("view/open", { view: "main", filter: "" });
+    agent.kill();
+    page.session.dispose();
+    const before = page.posted.length;
+    page.session.notify("host/reveal", { filter: "x" });
+    page.session.fromAgent("capture/changed", {});
+    assert.equal(page.posted.length, before);
+  });
+
   test("knows when the page is ready", async () => {
     const { agent } = startAgent();
     const page = new Page(agent.connection, new WatchCounter(), {

@@ -78,6 +78,7 @@ export class InspectorSession {
   readonly #watched = new Set<number>();
   readonly #watches: WatchCounter;
   #lastAgent: MessageConnection | undefined;
+  #disposed = false;
 
   constructor(options: SessionOptions, watches: WatchCounter) {
     this.#options = options;
@@ -111,17 +112,17 @@ export class InspectorSession {
   /** The page is gone, or will be loaded anew: its views and watches in the agent end. */
   dispose(): void {
     const agent = this.#lastAgent;
-    const tell = (method: keyof InspectorRequests, params: object): void => {
-      agent?.sendRequest(method, params).catch(() => {});
-    };
+    const tell = (method: keyof InspectorRequests, params: object): void => void passOn(agent, method, params);
     for (const view of this.#views) tell("view/close", { view });
     for (const id of this.#watched) if (this.#watches.release(id)) tell("exchange/unwatch", { id });
     this.#views.clear();
     this.#watched.clear();
+    this.#disposed = true;
     this.#connection.dispose();
   }
 
   #notify(method: string, params: object): void {
+    if (this.#disposed) return;
     this.#connection.sendNotification(method, params).catch(() => {});
   }
 
@@ -180,6 +181,16 @@ export class WatchCounter {
     if (count > 0) this.#counts.set(id, count);
     else this.#counts.delete(id);
     return count <= 0;
+  }
+}
+
+/** Nobody waits for the answer, and an agent that is gone has let go of everything by itself. */
+async function passOn(agent: MessageConnection | undefined, method: string, params: object): Promise<void> {
+  try {
+    // Throws, rather than rejects, when the connection is gone.
+    await agent?.sendRequest(method, params);
+  } catch {
+    // As said.
   }
 }
 

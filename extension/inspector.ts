@@ -148,6 +148,7 @@ export class Inspector implements Disposable {
     webview.options = { enableScripts: workspace.isTrusted, enableForms: false, localResourceRoots: [this.#root] };
     webview.html = workspace.isTrusted
       ? inspectorHtml({
+          placement: surface.placement,
           cspSource: webview.cspSource,
           url: (file) => webview.asWebviewUri(Uri.joinPath(this.#root, file)).toString(),
         })
@@ -167,7 +168,11 @@ export class Inspector implements Disposable {
         post: (message) => void surface.webview.postMessage(message),
         agent: () => agent.supervisor.acquire(),
         handlers: hostHandlers(
-          () => this.#state(surface.placement),
+          async () => {
+            // The page asks everything else of the agent at the same time: its state is that at which they meet.
+            await agent.supervisor.acquire().catch(() => undefined);
+            return this.#state(surface.placement);
+          },
           () => this.openInEditor(),
         ),
         onReady: () => {

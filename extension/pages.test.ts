@@ -17,7 +17,11 @@ test("text becomes text in HTML", () => {
 });
 
 test("the inspector's page runs only its own script and can send nothing anywhere", () => {
-  const html = inspectorHtml({ cspSource: "https://webview.test", url: (file) => `https://webview.test/${file}` });
+  const html = inspectorHtml({
+    placement: "panel",
+    cspSource: "https://webview.test",
+    url: (file) => `https://webview.test/${file}`,
+  });
   const policy = /http-equiv="Content-Security-Policy" content="([^"]+)"/.exec(html)?.[1] ?? "";
   const directives = new Map(policy.split("; ").map((part) => [part.split(" ")[0], part.split(" ").slice(1)]));
   assert.deepEqual(directives.get("default-src"), ["'none'"]);
@@ -30,7 +34,7 @@ test("the inspector's page runs only its own script and can send nothing anywher
   assert.doesNotMatch(policy, /unsafe/);
   const scripts = [...html.matchAll(/<script[^>]*>/g)].map(([tag]) => tag);
   assert.deepEqual(scripts, [`<script nonce="${nonce}" src="https://webview.test/main.js">`]);
-  const again = inspectorHtml({ cspSource: "https://webview.test", url: (file) => file });
+  const again = inspectorHtml({ placement: "panel", cspSource: "https://webview.test", url: (file) => file });
   assert.ok(!again.includes(nonce));
 });
 

@@ -171,9 +171,12 @@ export class Shares {
   async #unshare(id: string): Promise<void> {
     if (id === "") return;
     const params: AgentRequests["agent/unshare"]["params"] = { id };
-    await this.#options.agent.connection?.sendRequest("agent/unshare", params).catch((error: unknown) => {
+    try {
+      await this.#options.agent.connection?.sendRequest("agent/unshare", params);
+    } catch (error) {
+      // An agent that is gone has ended its shares.
       this.#options.log.debug(`unshare ${id}: ${messageOf(error)}`);
-    });
+    }
   }
 
   #agentLost(failed: boolean): void {

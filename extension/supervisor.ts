@@ -91,9 +91,8 @@ export class Supervisor {
     this.#rejectWaiters(`The ${this.#options.name} was stopped.`);
     if (child === undefined) return;
     const kill = setTimeout(() => child.kill(), graceMs);
-    // Rejects when the process ends before it answers, which is as good an answer.
-    ask?.(child.connection).catch(() => {});
     if (ask === undefined) child.kill();
+    else void attempt(() => ask(child.connection));
     await child.exited;
     clearTimeout(kill);
   }
@@ -151,6 +150,15 @@ export class Supervisor {
     if (this.#state === state) return;
     this.#state = state;
     this.#stateChanged.fire(state);
+  }
+}
+
+/** A process that ends before it answers, or has ended already, did what it was asked. */
+async function attempt(ask: () => Promise<unknown>): Promise<void> {
+  try {
+    await ask();
+  } catch {
+    // As said.
   }
 }
 

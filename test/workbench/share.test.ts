@@ -61,7 +61,7 @@ describe("Share Port in the workbench", () => {
     assert.equal((await visit(new URL("/through?the=relay", url))).text, "seen through the relay");
     assert.ok(service.requests.includes("GET /through?the=relay"));
     await until("the view counts the exchange", async () =>
-      (await window.shareRows.first().innerText()).includes('· 1 exchange'),
+      (await window.shareRows.first().innerText()).includes("· 1 exchange"),
     );
     await window.picture("share-3-view");
     await stopSharing();
