@@ -246,7 +246,9 @@ test("nobody but the relay opens a control stream, and no CONNECT passes", async
 });
 
 test("curl speaks to it in every version", async (t) => {
-  const { port } = await shared(t);
+  const { agent, port } = await shared(t);
+  // Not before its end: curl 7.88 hangs when an HTTP/2 answer is complete before its upload, whatever the server.
+  agent.handler = (exchange) => void exchange.ended.then(() => exchange.respond(200, "ok"));
   for (const flag of ["--http1.0", "--http1.1", "--http2-prior-knowledge", "--http2"]) {
     const { stdout } = await run("curl", [
       "-sS",

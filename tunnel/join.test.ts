@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Failure } from "../wire/stream.ts";
 import { RecordingStream, fields } from "../test/support/recording-stream.ts";
-import { Join, MAX_EARLY_BYTES } from "./join.ts";
+import { MAX_EARLY_BYTES } from "./early.ts";
+import { Join } from "./join.ts";
 import type { JoinObserver, JoinOptions } from "./join.ts";
 
 const GET = fields(":method: GET\n:scheme: http\n:authority: a\n:path: /");

@@ -1,4 +1,5 @@
 import type { Failure, Fields, Party, Side, Stream, StreamEvents } from "../wire/stream.ts";
+import { EarlyRequest, MAX_EARLY_BYTES } from "./early.ts";
 import { respond } from "./failure.ts";
 import { responseFields, statusOf, trailerFields } from "./fields.ts";
 
@@ -30,14 +31,6 @@ export interface JoinOptions {
 }
 
 /**
- * Octets a visitor may send before the service's stream is there. Nothing is consumed before, so a visitor's stream
- * window (64 KiB at the edge, 256 KiB in the tunnel) is the real bound; above this the window was not respected.
- */
-export const MAX_EARLY_BYTES = 1024 * 1024;
-
-const NOTHING = new Uint8Array(0);
-
-/**
  * Connects the visitor's stream of one exchange with the service's: heads, data, trailers, both half-closes, resets and
  * credit, hop by hop. It looks at no payload and holds no data of its own once connected.
  *
@@ -60,10 +53,7 @@ export class Join {
   #service: Stream | undefined;
 
   /** What the visitor sent before `connect`. */
-  #early: Uint8Array[] | undefined;
-  #earlyBytes = 0;
-  #earlyEnd = false;
-  #earlyTrailers: Fields | undefined;
+  #early: EarlyRequest | undefined;
 
   #requestEnded: boolean;
   #responseEnded = false;
@@ -162,8 +152,7 @@ export class Join {
     if (this.#serviceGone) return;
     const trailers = trailerFields(fields);
     if (this.#service === undefined) {
-      this.#earlyEnd = true;
-      this.#earlyTrailers = trailers;
+      (this.#early ??= new EarlyRequest()).addTrailers(trailers);
       return;
     }
     this.#service.sendTrailers(trailers);
@@ -253,20 +242,14 @@ export class Join {
 
   /** While this runs `#service` is not set, so what arrives in between queues up behind what waits. */
   #sendEarly(service: Stream): void {
-    const early = (this.#early ??= []);
-    let ended = false;
-    for (let index = 0; index < early.length && !this.#isOver(); index++) {
-      const bytes = early[index] ?? NOTHING;
-      this.#earlyBytes -= bytes.length;
-      this.#towardsService += bytes.length;
-      ended = this.#earlyEnd && this.#earlyTrailers === undefined && index === early.length - 1;
-      service.sendData(bytes, ended);
-    }
+    const early = this.#early;
+    if (early === undefined) return;
+    const sending = (bytes: number): void => {
+      this.#towardsService += bytes;
+    };
+    while (!this.#isOver() && early.sendNext(service, sending));
+    if (!this.#isOver()) early.sendEnd(service);
     this.#early = undefined;
-    if (this.#isOver() || !this.#earlyEnd || ended) return;
-    if (this.#earlyTrailers === undefined) service.sendData(NOTHING, true);
-    else service.sendTrailers(this.#earlyTrailers);
-    this.#earlyTrailers = undefined;
   }
 
   /** Nothing more goes to the service. */
@@ -275,15 +258,9 @@ export class Join {
   }
 
   #earlyData(bytes: Uint8Array, end: boolean): void {
-    if (end) this.#earlyEnd = true;
-    if (bytes.length === 0) return;
-    this.#earlyBytes += bytes.length;
-    if (this.#earlyBytes > MAX_EARLY_BYTES) {
-      const message = `More than ${MAX_EARLY_BYTES} octets of the request arrived before the service was connected`;
-      this.fail({ by: "visitor", code: "limit", message });
-      return;
-    }
-    (this.#early ??= []).push(bytes);
+    if ((this.#early ??= new EarlyRequest()).add(bytes, end)) return;
+    const message = `More than ${MAX_EARLY_BYTES} octets of the request arrived before the service was connected`;
+    this.fail({ by: "visitor", code: "limit", message });
   }
 
   /** The visitor learns of a failure before the answer was complete. */
@@ -313,10 +290,8 @@ export class Join {
 
   /** What waits, or was given to a stream that is gone, will never be reported as sent: the visitor's connection gets its credit back. */
   #returnCredit(): void {
-    const owed = this.#earlyBytes + this.#towardsService;
+    const owed = (this.#early?.bytes ?? 0) + this.#towardsService;
     this.#early = undefined;
-    this.#earlyTrailers = undefined;
-    this.#earlyBytes = 0;
     this.#towardsService = 0;
     if (owed > 0) this.#visitor.consume(owed);
   }
@@ -345,7 +320,6 @@ export class Join {
     if (this.#closed) return;
     this.#closed = true;
     this.#early = undefined;
-    this.#earlyTrailers = undefined;
     if (failure === undefined) this.#observer?.ended();
     else this.#observer?.failed(failure);
     this.#options.onClosed?.(failure, this);
