@@ -5,8 +5,11 @@ import type { Ring } from "./ring.ts";
 const COPY_BELOW = 4096;
 /** A piece is referenced only when it is at least this part of its chunk, so that the ring holds at most 4 times what it shows. */
 const REFERENCE_SHARE = 4;
-/** Copies go into slabs that double from the first size (a unary call) to the last (a stream). */
-const FIRST_SLAB = 512;
+/**
+ * Copies go into slabs that double from the first size (a unary call) to the last (a stream). V8 keeps typed arrays of up
+ * to 64 octets in its own heap: larger ones cost a microsecond each to make and to collect.
+ */
+const FIRST_SLAB = 64;
 const LAST_SLAB = 32 * 1024;
 
 /** Octets from `start` on, by reference or in a slab that still grows. */
@@ -79,6 +82,11 @@ export class ByteLog {
 
   append(bytes: Uint8Array): void {
     if (bytes.length === 0) return;
+    if (this.#whole && this.#evicted) {
+      // Its beginning is gone: what follows would only take the place of others.
+      this.skip(bytes.length);
+      return;
+    }
     const backing = bytes.buffer.byteLength;
     if (bytes.length >= COPY_BELOW && bytes.length * REFERENCE_SHARE >= backing) this.#reference(bytes, backing);
     else this.#copy(bytes);

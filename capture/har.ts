@@ -24,7 +24,7 @@ export async function harOf(exchange: Exchange, reader: MessageReader, showSecre
     request: {
       method: record.method,
       url: showSecrets ? url : maskQuery(url),
-      httpVersion: "HTTP/2",
+      httpVersion: "unknown",
       cookies: [],
       headers: headers(record.request.headers),
       queryString: [...new URLSearchParams(record.path.split("?")[1] ?? "")].map(([name, value]) => ({ name, value })),
@@ -35,7 +35,7 @@ export async function harOf(exchange: Exchange, reader: MessageReader, showSecre
     response: {
       status: record.status ?? 0,
       statusText: record.status === null ? "" : httpStatusName(record.status),
-      httpVersion: "HTTP/2",
+      httpVersion: "unknown",
       cookies: [],
       headers: headers([...record.response.headers, ...record.response.trailers]),
       content: content(exchange, record),

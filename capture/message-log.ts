@@ -56,14 +56,16 @@ class Chunk extends Held {
   readonly log: MessageLog;
   readonly first: number;
   readonly capacity: number;
-  readonly numbers: Float64Array;
+  /** Plain arrays for small ones: a typed array costs a microsecond to make and to collect, too much for a unary call. */
+  readonly numbers: Float64Array | number[];
 
   constructor(log: MessageLog, first: number, capacity: number) {
     super(capacity * STRIDE * 8);
     this.log = log;
     this.first = first;
     this.capacity = capacity;
-    this.numbers = new Float64Array(capacity * STRIDE);
+    this.numbers =
+      capacity === LAST_CHUNK ? new Float64Array(capacity * STRIDE) : new Array<number>(capacity * STRIDE).fill(0);
   }
 
   override evicted(): void {
@@ -113,7 +115,11 @@ export class MessageLog {
     }
     const at0 = (this.#total - chunk.first) * STRIDE;
     const bits = (from === "service" ? FROM_SERVICE : 0) | (KINDS.indexOf(kind) << 1) | (compressed ? COMPRESSED : 0);
-    chunk.numbers.set([at, 0, start, start, 0, bits], at0);
+    const { numbers } = chunk;
+    numbers[at0] = at;
+    numbers[at0 + 2] = start;
+    numbers[at0 + 3] = start;
+    numbers[at0 + 5] = bits;
     return this.#total++;
   }
 
@@ -193,7 +199,7 @@ export class MessageLog {
     if (found !== undefined) found.numbers[found.offset + 5] = (found.numbers[found.offset + 5] ?? 0) | bit;
   }
 
-  #find(index: number): { readonly numbers: Float64Array; readonly offset: number } | undefined {
+  #find(index: number): { readonly numbers: Float64Array | number[]; readonly offset: number } | undefined {
     if (index >= this.#total) return undefined;
     let low = 0;
     let high = this.#chunks.length;

@@ -52,7 +52,7 @@ export function messageState(exchange: Exchange, record: MessageRecord): Message
     record.completedAt > 0 || record.kind === "body"
       ? record.end
       : Math.min(record.end, exchange.log(record.from).position);
-  if (!exchange.log(record.from).has(record.start, end)) return exchange.capped ? "capped" : "dropped";
+  if (!exchange.log(record.from).has(record.start, end)) return "dropped";
   if (record.partial) return "partial";
   return record.completedAt > 0 ? "complete" : "growing";
 }

@@ -122,6 +122,11 @@ export class Recorder implements ExchangeTap, TrackContext {
     else this.#exchange.serviceMessages++;
   }
 
+  capped(index: number): void {
+    this.#exchange.capped = true;
+    this.messages.markCapped(index);
+  }
+
   closing(side: Side, index: number): void {
     const exchange = this.#exchange;
     const record = exchange.messages.get(index);

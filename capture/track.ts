@@ -25,6 +25,8 @@ export interface TrackContext {
   readonly messages: MessageLog;
   /** A message began. */
   counted(side: Side): void;
+  /** The rest of this message is not kept. */
+  capped(index: number): void;
   /** A message is complete that may tell the exchange's fate: trailers in a body, an end-of-stream, a close frame. */
   closing(side: Side, index: number): void;
 }
@@ -56,7 +58,7 @@ export abstract class Track {
     // Only a chunk that lies wholly inside one message is left out, so that framing octets are always there.
     if (before >= 0 && before === this.open && this.full()) {
       this.log.skip(bytes.length);
-      if (this.#capped !== before) this.context.messages.markCapped(before);
+      if (this.#capped !== before) this.context.capped(before);
       this.#capped = before;
     } else this.log.append(bytes);
     this.appended();
