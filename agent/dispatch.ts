@@ -49,6 +49,8 @@ export function dispatch(stream: Stream, fields: Fields, end: boolean, options: 
       options.counted();
     },
   });
+  // What happens before we return must be heard too: a full waiting line answers at once.
+  stream.events = join.visitorEvents;
   share.exchanges += 1;
   share.joins.add(join);
   options.counted();
@@ -107,6 +109,7 @@ function refuse(
   failure: Pick<Failure, "code" | "message">,
 ): StreamEvents {
   const join = new Join(stream, fields, end, { party: "agent" });
+  stream.events = join.visitorEvents;
   join.fail({ by: "agent", ...failure });
   return join.visitorEvents;
 }
