@@ -12,9 +12,19 @@ import {
 import { MAX_DEPTH } from "../../wire/protobuf/tree.ts";
 import { decodeUtf8 } from "../../wire/utf8.ts";
 import type { ProtobufNode } from "../protocol.ts";
-import type { EnumType, FieldShape, FieldType, MessageType, Scalar } from "../schema/types.ts";
-import { durationText, timestampText, toJson } from "./json.ts";
+import type { FieldShape, FieldType, MessageType, Scalar } from "../schema/types.ts";
+import { toJson } from "./json.ts";
 import { jsonNumber, shortestFloat32 } from "./numbers.ts";
+import {
+  defaultOf,
+  enumValue,
+  keyText,
+  partNode,
+  scalarNode,
+  typeName,
+  wellKnownValue,
+  wireTypeOf,
+} from "./scalars.ts";
 import { MessageValue } from "./value.ts";
 import type { FieldValue, Json } from "./value.ts";
 import { unknownNode } from "./wire-nodes.ts";
@@ -416,96 +426,4 @@ class TypedReader {
     this.#elements--;
     return true;
   }
-}
-
-function enumValue(number: number, type: EnumType): { value: Json; alternative?: string; closedOut: boolean } {
-  const name = type.names.get(number);
-  if (name === undefined) return { value: number, alternative: `not in ${type.fullName}`, closedOut: type.closed };
-  // The one enum whose only value JSON prints as null.
-  if (type.fullName === "google.protobuf.NullValue")
-    return { value: null, alternative: String(number), closedOut: false };
-  return { value: name, alternative: String(number), closedOut: false };
-}
-
-function wireTypeOf(shape: FieldShape): number {
-  if (shape.kind === "enum") return WIRE.varint;
-  if (shape.kind !== "scalar") return WIRE.lengthDelimited;
-  switch (shape.scalar) {
-    case "double":
-    case "fixed64":
-    case "sfixed64":
-      return WIRE.fixed64;
-    case "float":
-    case "fixed32":
-    case "sfixed32":
-      return WIRE.fixed32;
-    case "string":
-    case "bytes":
-      return WIRE.lengthDelimited;
-    default:
-      return WIRE.varint;
-  }
-}
-
-function defaultOf(shape: FieldShape): Json {
-  if (shape.kind === "enum") return enumValue(0, shape.enumeration).value;
-  if (shape.kind !== "scalar") return null;
-  if (shape.scalar === "bool") return false;
-  if (shape.scalar === "string" || shape.scalar === "bytes") return "";
-  return shape.scalar.endsWith("64") ? "0" : 0;
-}
-
-export function typeName(field: FieldType): string {
-  switch (field.shape.kind) {
-    case "scalar":
-      return field.shape.scalar;
-    case "message":
-      return field.shape.message.fullName;
-    case "enum":
-      return field.shape.enumeration.fullName;
-    case "unresolved":
-      return field.shape.reference;
-  }
-}
-
-function scalarNode(
-  field: FieldType,
-  value: Json,
-  alternative: string | undefined,
-  offset: number,
-  length: number,
-): ProtobufNode {
-  return { number: field.number, ...partNode(field.name, typeName(field), value, alternative, offset, length) };
-}
-
-function partNode(
-  name: string,
-  type: string,
-  value: Json,
-  alternative: string | undefined,
-  offset: number,
-  length: number,
-): ProtobufNode {
-  const text = typeof value === "string" ? value : JSON.stringify(value);
-  return { name, type, value: text, ...(alternative === undefined ? {} : { alternative }), offset, length };
-}
-
-/** Timestamps, durations and wrappers are shown as proto3 JSON prints them, beside their fields. */
-function wellKnownValue(message: MessageValue): { readonly value?: string } {
-  const name = message.type.fullName;
-  if (!name.startsWith("google.protobuf.")) return {};
-  if (name === "google.protobuf.Timestamp") return optional(timestampText(message));
-  if (name === "google.protobuf.Duration") return optional(durationText(message));
-  if (!name.endsWith("Value") || name === "google.protobuf.Value" || name === "google.protobuf.ListValue") return {};
-  const value = message.get(1);
-  return value === undefined || value === null || typeof value === "object" ? {} : { value: String(value) };
-}
-
-function optional(value: string | undefined): { readonly value?: string } {
-  return value === undefined ? {} : { value };
-}
-
-/** The key of a map as JSON has it. */
-function keyText(key: Json): string {
-  return typeof key === "string" ? key : typeof key === "number" || typeof key === "boolean" ? String(key) : "";
 }
