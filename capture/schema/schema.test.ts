@@ -56,7 +56,7 @@ describe("schema: finding and importing", () => {
       { path: "services/orders/proto", from: "imports" },
       { path: ".", from: "workspace" },
     ]);
-    assert.equal(result.status.files, 2);
+    assert.deepEqual([result.status.files, result.status.types], [2, 2], "bundled types are not counted");
   });
 
   it("skips packages and build output, but not what the setting names", async () => {

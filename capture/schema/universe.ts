@@ -45,8 +45,13 @@ export class Universe {
     return this.#problems;
   }
 
+  /** Messages and enums of the workspace; the bundled ones are not the user's. */
   get typeCount(): number {
-    return this.#messages.size + this.#enums.size;
+    let count = 0;
+    for (const definitions of [...this.#messages.values(), ...this.#enums.values()]) {
+      if (definitions[0]?.file.source.id.startsWith("bundled:") === false) count++;
+    }
+    return count;
   }
 
   get serviceCount(): number {
