@@ -165,7 +165,8 @@ export class Supervisor implements SessionEvents {
         break;
       }
       case "unshared":
-        this.#unshared(message.id);
+        // On a former session it only means that the present one has taken the name over.
+        if (session === this.#session) this.#unshared(message.id);
         break;
       case "draining":
         if (session === this.#session) this.#retire(session);
