@@ -30,9 +30,11 @@ export interface ShareCommandOptions {
  */
 export async function sharePort(argument: unknown, options: ShareCommandOptions): Promise<SharedPort | undefined> {
   if (!(await requireTrust())) return undefined;
+  let port = portOfArgument(argument);
   try {
     const request = await makeRequest(argument, options);
     if (request === undefined) return undefined;
+    ({ port } = request);
     const { portlight, state } = options;
     const own = portlight.shares.all.find(({ info }) => info.publicPort === request.port && info.reach !== "public");
     if (own !== undefined)
@@ -49,7 +51,7 @@ export async function sharePort(argument: unknown, options: ShareCommandOptions)
     announce(share, announcement(share));
     return sharedPort(share);
   } catch (error) {
-    void reportFailure(error, portOfArgument(argument), options);
+    void reportFailure(error, port, options);
     return undefined;
   }
 }

@@ -105,9 +105,13 @@ describe("the inspector in the workbench", () => {
       await window.picture(`inspector-5-${theme}`);
     }
     await window.command("View: Toggle Maximized Panel");
-    await window.page.setViewportSize({ width: 640, height: 800 });
+    await window.command("View: Toggle Primary Side Bar Visibility");
+    await window.page.setViewportSize({ width: 460, height: 900 });
+    // The page lays itself out anew.
+    await until("the detail takes the whole width", () => page.getByText("Back", { exact: true }).isVisible());
     await window.picture("inspector-6-narrow");
     await window.page.setViewportSize({ width: 1280, height: 800 });
+    await window.command("View: Toggle Primary Side Bar Visibility");
   });
 
   test("opens as an editor too, and both go on", async () => {

@@ -79,6 +79,8 @@ describe("Share Port in the workbench", () => {
       await row.waitFor({ timeout: 60_000 });
       await window.contextMenu(row, "Share Port…", "ports-view-menu");
       await window.notification(`Port ${later.port} is shared at`).waitFor();
+      // The editor knows our own listeners by their command line, and is silent about them.
+      await window.portsRow("Portlight relay").waitFor({ timeout: 60_000 });
       await window.picture("ports-view-shared");
       await window.command("View: Show Portlight");
       assert.equal((await visit(await sharedUrl())).text, "from the Ports view");

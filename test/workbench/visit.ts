@@ -6,9 +6,9 @@ export interface Visit {
 }
 
 /** A visitor's GET on a connection of its own, which `fetch` would keep for later. */
-export async function visit(url: string | URL): Promise<Visit> {
+export async function visit(url: string | URL, headers: Readonly<Record<string, string>> = {}): Promise<Visit> {
   return new Promise((resolve, reject) => {
-    const request = http.get(url, { agent: false, timeout: 10_000 }, (response) => {
+    const request = http.get(url, { agent: false, timeout: 10_000, headers }, (response) => {
       let text = "";
       response.setEncoding("utf8");
       response.on("data", (part: string) => (text += part));

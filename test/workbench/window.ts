@@ -105,12 +105,12 @@ export class WorkbenchWindow {
   }
 
   /** The row of a port in the Ports view of the editor. */
-  portsRow(port: number): Locator {
+  portsRow(text: number | string): Locator {
     return this.page
       .locator(
         "[id='~remote.forwardedPorts'] .monaco-list-row, .tunnel-view .monaco-list-row, .monaco-table .monaco-list-row",
       )
-      .filter({ hasText: String(port) })
+      .filter({ hasText: String(text) })
       .first();
   }
 

@@ -118,6 +118,8 @@ const SETTINGS = {
   "workbench.secondarySideBar.defaultVisibility": "hidden",
   // Above 20 ports the editor stops showing those it found by itself, and a busy machine has more.
   "remote.autoForwardPortsFallback": 0,
+  // Nor is it to announce them over our pictures.
+  "remote.otherPortsAttributes": { onAutoForward: "silent" },
 };
 
 async function installPortlight(extensions: string, installed: boolean): Promise<string> {
