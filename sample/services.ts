@@ -15,7 +15,7 @@ export interface SampleOptions {
   readonly grpcPort?: number;
   readonly webSocketPort?: number;
   readonly httpPort?: number;
-  /** Told in one line each what a visitor of the gRPC service broke off. */
+  /** See `GrpcOptions.log`. */
   readonly log?: (line: string) => void;
 }
 

@@ -74,18 +74,18 @@ async function start(): Promise<number> {
     }
   });
 
-  let stopping = false;
+  const stopping = new AbortController();
   const stop = (): void => {
     // A second Ctrl+C makes `portlight` end at once; so do we.
-    if (stopping) process.exit(1);
-    stopping = true;
+    if (stopping.signal.aborted) process.exit(1);
+    stopping.abort();
     portlight.kill("SIGTERM");
   };
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, stop);
   const code = await ended;
   rmSync(addresses, { force: true });
   await sample.close();
-  return stopping ? 0 : (code ?? 1);
+  return stopping.signal.aborted ? 0 : (code ?? 1);
 }
 
 function print(to: Readonly<Record<"grpc" | "websocket" | "http", string>>, inspector: string): void {

@@ -38,10 +38,11 @@ function after(
   call.on("cancelled", () => clearTimeout(timer));
 }
 
-/** `diagnostics.v1.Diagnostics` without `Missing`. `log` is told what ended how: `cancelled Converse`. */
+/** `diagnostics.v1.Diagnostics` without `Missing`. `log` is told of calls: `called Converse`, `cancelled Converse`. */
 export function diagnostics(log: (line: string) => void) {
   return {
     echo(call: grpc.ServerUnaryCall<EchoRequest, EchoResponse>, answer: grpc.sendUnaryData<EchoResponse>): void {
+      log("called Echo");
       call.on("cancelled", () => log("cancelled Echo"));
       after(call.request.delay, call, () => {
         const failure = failureOf(call.request.status);
@@ -51,6 +52,7 @@ export function diagnostics(log: (line: string) => void) {
     },
 
     converse(call: grpc.ServerDuplexStream<EchoRequest, EchoResponse>): void {
+      log("called Converse");
       call.on("cancelled", () => log("cancelled Converse"));
       call.on("data", (request: EchoRequest) => {
         after(request.delay, call, () => {
@@ -66,6 +68,7 @@ export function diagnostics(log: (line: string) => void) {
       let messages = 0;
       let octets = 0;
       let failed = false;
+      log("called Collect");
       call.on("cancelled", () => log("cancelled Collect"));
       call.on("data", (request: EchoRequest) => {
         messages++;
@@ -82,6 +85,7 @@ export function diagnostics(log: (line: string) => void) {
 
     spread(call: grpc.ServerWritableStream<SpreadRequest, EchoResponse>): void {
       const { sizes, delay, status } = call.request;
+      log("called Spread");
       call.on("cancelled", () => log("cancelled Spread"));
       let index = 0;
       const next = (): void => {

@@ -8,7 +8,7 @@ import type { RunningService, ServiceOptions } from "../service.ts";
 const MAX_MESSAGE = 64 * 1024 * 1024;
 
 export interface GrpcOptions extends ServiceOptions {
-  /** Told in one line each what a visitor broke off. */
+  /** Told in one line each which call of `diagnostics.v1` began, and which was broken off. */
   readonly log?: (line: string) => void;
 }
 

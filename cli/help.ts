@@ -1,0 +1,47 @@
+import { DEFAULT_TUNNEL_PORT } from "./arguments.ts";
+
+const portlight = `Portlight makes a port of this machine reachable at one URL, for any protocol, and shows what passes.
+
+  portlight share PORT…     share ports
+  portlight relay           run a relay for others
+  portlight --version
+  portlight help share      all options of a command
+`;
+
+const share = `portlight share PORT… [options]
+
+Makes the ports reachable: gRPC, HTTP, WebSocket, with or without TLS at the service. Ends with Ctrl+C.
+Without --relay everything stays on this machine: each port gets a URL on 127.0.0.1.
+
+  --relay URL        share through a public relay: https://relay.example.com (agents dial its port ${DEFAULT_TUNNEL_PORT}),
+                     tls://host:port, or tcp://127.0.0.1:port
+  --token-file F     file with the token for that relay (chmod 600)
+  --name N           the name in the public URL, for one port; kept for next time
+  --lan              embedded relay: reachable from the local network, not only from this machine
+  --tcp              pass on bytes, whatever they are (databases, SSH); a public port of its own
+  --keep-host        pass Host, :authority and Origin on as the visitor sent them
+  --proto DIR        .proto files are below DIR (may be repeated); default: the current directory
+  --inspect[=PORT]   serve the inspector on this machine and print its URL
+  --no-capture       look at nothing
+  --json             one JSON object a line: shares, then every exchange as it ends, decoded
+  --show-secrets     do not mask credentials in what is printed
+
+Exit codes: 0 ended by a signal, 1 failed, 2 wrong usage. A second signal ends at once.
+`;
+
+const relay = `portlight relay [options]
+
+Runs the public end. With --domain shares are reachable as https://NAME.DOMAIN; without, for this machine only.
+
+  --listen ADDR          where visitors come: 0.0.0.0:443 with a certificate, else port 8480
+  --tunnel-listen ADDR   where agents dial: port ${DEFAULT_TUNNEL_PORT}
+  --domain D             the domain whose wildcard (*.D) points here
+  --cert F --key F       PEM files: a certificate for D and *.D, with its chain
+  --tokens-file F        one token a line, # begins a comment: who may share. Needed beyond loopback
+  --json                 {"type":"listening","public":"…","tunnel":"…"} on standard output
+
+ADDR is host:port, [::1]:port, :port or port. Certificate and tokens are read at the start.
+Exit codes: 0 ended by a signal, 1 failed, 2 wrong usage. A second signal ends at once.
+`;
+
+export const helpTexts = { portlight, share, relay } as const;
