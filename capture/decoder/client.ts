@@ -4,7 +4,7 @@ import type { JobAnswer, JobName, JobRequest, Jobs } from "./jobs.ts";
 
 /** One job may take this long: a reading that takes longer is a bomb, and nobody waits for it. */
 export const JOB_MS = 2000;
-/** Reading and parsing 2 000 files on a slow disk may. */
+/** Reading and parsing 2 000 files on a slow disk may; and so may a thread that starts on a busy machine. */
 const LOAD_MS = 30_000;
 /** Enough for 2 000 files of `.proto` text and one message of 8 MiB with its tree; a bomb ends here. */
 const HEAP_MB = 256;
@@ -42,7 +42,9 @@ export class DecoderClient {
   readonly #options: DecoderClientOptions;
   readonly #waiting: Waiting[] = [];
   #worker: Worker | undefined;
-  #current: (Waiting & { readonly id: number; readonly timer: NodeJS.Timeout }) | undefined;
+  /** The worker runs: before that the time of a job does not count. */
+  #online = false;
+  #current: (Waiting & { readonly id: number; timer: NodeJS.Timeout }) | undefined;
   #nextId = 1;
   #closed = false;
   /** Deaths without a job done in between: a worker that cannot start is not started again and again. */
@@ -93,12 +95,14 @@ export class DecoderClient {
     }
     worker.ref();
     const id = this.#nextId++;
-    const limit = job.name === "load" ? LOAD_MS : (this.#options.jobMs ?? JOB_MS);
-    const timer = setTimeout(() => this.#died(worker, `took longer than ${limit / 1000} s`), limit);
-    timer.unref();
-    this.#current = { ...job, id, timer };
+    this.#current = { ...job, id, timer: this.#limit(worker, job.name) };
     const request: JobRequest = { id, name: job.name, params: job.params };
     worker.postMessage(request);
+  }
+
+  #limit(worker: Worker, name: JobName): NodeJS.Timeout {
+    const limit = name === "load" || !this.#online ? LOAD_MS : (this.#options.jobMs ?? JOB_MS);
+    return setTimeout(() => this.#died(worker, `took longer than ${limit / 1000} s`), limit).unref();
   }
 
   #start(): void {
@@ -112,6 +116,15 @@ export class DecoderClient {
       stdin: false,
     });
     this.#worker = worker;
+    this.#online = false;
+    worker.on("online", () => {
+      if (worker !== this.#worker) return;
+      this.#online = true;
+      const current = this.#current;
+      if (current === undefined) return;
+      clearTimeout(current.timer);
+      current.timer = this.#limit(worker, current.name);
+    });
     worker.on("message", (answer: JobAnswer) => this.#answered(worker, answer));
     worker.on("error", (error: Error & { code?: string }) =>
       this.#died(
