@@ -9,7 +9,7 @@ import { icon } from "./parts.ts";
 import { describe, durationOf, nameOf, protocolName, sizeOf, statusOf } from "./row-text.ts";
 import type { Store } from "./store.ts";
 import { styles } from "./styles.ts";
-import type { VirtualList } from "./virtual-list.ts";
+import type { ListRange, VirtualList } from "./virtual-list.ts";
 import { visibleText } from "./visible.ts";
 
 const ROW_HEIGHT = 22;
@@ -32,6 +32,7 @@ export class ExchangeList extends PortlightElement {
   #range: readonly [number, number] = [0, 0];
   /** End of the list when it ceased to follow: what came since is the N of "Jump to newest (N)". */
   #seenEnd = 0;
+  #atEnd = false;
   #timer: number | undefined;
 
   protected override observed(): readonly Observable[] {
@@ -87,11 +88,11 @@ export class ExchangeList extends PortlightElement {
         .follow=${this.#follow}
         .active=${this.#tabStop()}
         .renderRow=${(position: number) => this.#row(position, bars)}
-        @list-range=${(event: CustomEvent<{ start: number; end: number }>) => this.#ranged(event.detail)}
+        @list-range=${(event: CustomEvent<ListRange>) => this.#ranged(event.detail)}
         @list-follow=${(event: CustomEvent<{ follow: boolean }>) => this.#followed(event.detail.follow)}
       ></pl-virtual-list>
       ${
-        this.#follow || end === first
+        this.#follow || this.#atEnd
           ? nothing
           : html`<button type="button" class="jump" @click=${() => this.#jump()}>
               ${icon("arrow-down")} Jump to newest${unseen > 0 ? ` (${formatCount(unseen)})` : ""}
@@ -158,7 +159,9 @@ export class ExchangeList extends PortlightElement {
     return Math.min(end - 1, Math.max(first, wanted));
   }
 
-  #ranged({ start, end }: { start: number; end: number }): void {
+  #ranged({ start, end, atEnd }: ListRange): void {
+    this.#atEnd = atEnd;
+    if (atEnd) this.#seenEnd = this.store.list.state.end;
     this.#range = [start, end];
     this.store.list.need(start, end);
     this.requestUpdate();

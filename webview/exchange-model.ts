@@ -22,6 +22,8 @@ export class ExchangeModel extends Observable {
   /** True values of masked fields that the user asked for, by head and index. Forgotten with the selection. */
   readonly #revealed = new Map<string, string>();
   #loading = false;
+  /** `total` is the host's count of messages; until then it is a guess from the row. */
+  #counted = false;
   #again = false;
 
   constructor(host: Host) {
@@ -36,7 +38,9 @@ export class ExchangeModel extends Observable {
           this.gone = true;
           return { position: index, items: [] };
         }
-        if (id === this.id && result.total > this.total) this.total = result.total;
+        // The first answer counts; afterwards an answer may be older than a change that was told meanwhile.
+        if (id === this.id) this.total = this.#counted ? Math.max(this.total, result.total) : result.total;
+        this.#counted = true;
         return { position: result.index, items: result.messages };
       },
       changed: () => this.changed(),
@@ -52,6 +56,11 @@ export class ExchangeModel extends Observable {
     return this.#messages.get(index);
   }
 
+  /** The message left the capture: a very long stream loses its beginning. */
+  isAbsent(index: number): boolean {
+    return this.#messages.isAbsent(index);
+  }
+
   need(start: number, end: number): void {
     this.#messages.need(Math.max(0, start), Math.min(end, this.total));
   }
@@ -63,6 +72,7 @@ export class ExchangeModel extends Observable {
     this.detail = undefined;
     this.gone = false;
     this.total = 0;
+    this.#counted = false;
     this.#again = false;
     this.#loading = false;
     this.#messages.clear();
@@ -87,7 +97,7 @@ export class ExchangeModel extends Observable {
       if (detail === null) this.gone = true;
       else {
         this.detail = detail;
-        this.total = Math.max(this.total, detail.row.visitorMessages + detail.row.serviceMessages);
+        if (!this.#counted) this.total = detail.row.visitorMessages + detail.row.serviceMessages;
       }
       this.changed();
     } catch {
@@ -130,6 +140,7 @@ export class ExchangeModel extends Observable {
     const former = this.detail?.row;
     if (this.detail !== undefined) this.detail = { ...this.detail, row };
     this.total = messages;
+    this.#counted = true;
     for (const [index, message] of this.#messages.entries())
       if (message.state === "growing") this.#messages.invalidateAt(index);
     if (former === undefined || LATE_FIELDS.some((field) => former[field] !== row[field])) {

@@ -5,7 +5,7 @@ import { PortlightElement } from "./element.ts";
 import { moved, plain } from "./keys.ts";
 import { Pages } from "./pages.ts";
 import type { Store } from "./store.ts";
-import type { VirtualList } from "./virtual-list.ts";
+import type { ListRange, VirtualList } from "./virtual-list.ts";
 
 const LINE_HEIGHT = 18;
 /** Octets asked for at once. */
@@ -113,7 +113,7 @@ export class HexView extends PortlightElement {
       .rowHeight=${LINE_HEIGHT}
       .active=${this.#active}
       .renderRow=${(line: number) => this.#line(line)}
-      @list-range=${(event: CustomEvent<{ start: number; end: number }>) => {
+      @list-range=${(event: CustomEvent<ListRange>) => {
         const { start, end } = event.detail;
         this.#chunks.need(
           Math.floor((start * this.#perLine) / CHUNK),

@@ -129,6 +129,8 @@ export class MessageView extends PortlightElement {
         .highlight=${message.highlight}
       ></pl-hex-view>`;
     if (decoded === undefined) return html`<p class="quiet">${message.problem === undefined ? "Decoding…" : ""}</p>`;
+    if (mode === "text" && "text" in decoded && decoded.text !== "")
+      return html`<pl-text-view .text=${decoded.text}></pl-text-view>`;
     switch (decoded.view) {
       case "protobuf":
         if (mode === "json")

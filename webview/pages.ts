@@ -35,6 +35,11 @@ export class Pages<T> {
     return this.#items.get(position);
   }
 
+  /** The host was asked for this position and does not have it. */
+  isAbsent(position: number): boolean {
+    return this.#absent.has(position);
+  }
+
   entries(): IterableIterator<[number, T]> {
     return this.#items.entries();
   }

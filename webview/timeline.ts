@@ -7,7 +7,7 @@ import { moved, plain } from "./keys.ts";
 import type { Observable } from "./observable.ts";
 import { icon } from "./parts.ts";
 import type { Store } from "./store.ts";
-import type { VirtualList } from "./virtual-list.ts";
+import type { ListRange, VirtualList } from "./virtual-list.ts";
 import { visible, visibleText } from "./visible.ts";
 
 const ROW_HEIGHT = 22;
@@ -33,6 +33,7 @@ export class Timeline extends PortlightElement {
   /** Whether something was selected for the user in this exchange. */
   #chosen = false;
   #seenEnd = 0;
+  #atEnd = false;
   #range: readonly [number, number] = [0, 0];
 
   protected override observed(): readonly Observable[] {
@@ -80,15 +81,14 @@ export class Timeline extends PortlightElement {
         .follow=${this.#follow}
         .active=${this.#tabStop()}
         .renderRow=${(index: number) => this.#row(index)}
-        @list-range=${(event: CustomEvent<{ start: number; end: number }>) => {
-          this.#range = [event.detail.start, event.detail.end];
-          this.store.exchange.need(...this.#range);
+        @list-range=${(event: CustomEvent<ListRange>) => {
+          this.#ranged(event.detail);
         }}
         @list-follow=${(event: CustomEvent<{ follow: boolean }>) => this.#followed(event.detail.follow)}
         @keydown=${(event: KeyboardEvent) => this.#key(event)}
       ></pl-virtual-list>
       ${
-        this.#follow || this.store.exchange.row?.state !== "open"
+        this.#follow || this.#atEnd || this.store.exchange.row?.state !== "open"
           ? nothing
           : html`<button type="button" class="jump" @click=${() => this.#followed(true)}>
               ${icon("arrow-down")} Jump to newest${unseen > 0 ? ` (${formatCount(unseen)})` : ""}
@@ -111,12 +111,12 @@ export class Timeline extends PortlightElement {
       aria-selected=${selected}
       aria-posinset=${index + 1}
       aria-setsize=${exchange.total}
-      aria-label=${summary === undefined ? "Loading" : describe(summary, offset)}
+      aria-label=${summary !== undefined ? describe(summary, offset) : exchange.isAbsent(index) ? "no longer in the capture" : "Loading"}
       tabindex=${tabStop}
       @click=${() => this.#select(index)}
       @dblclick=${() => this.#enter()}
     >
-      ${summary === undefined ? html`<span class="placeholder">…</span>` : cells(summary, offset, idle)}
+      ${summary === undefined ? html`<span class="placeholder">${exchange.isAbsent(index) ? "no longer in the capture" : "…"}</span>` : cells(summary, offset, idle, former?.type === summary.type && former?.from === summary.from)}
     </div>`;
   }
 
@@ -146,6 +146,7 @@ export class Timeline extends PortlightElement {
       message.select("status");
       return;
     }
+    if (exchange.isAbsent(0)) this.#chosen = true;
     if (total === 0 || exchange.message(0) === undefined) return;
     this.#chosen = true;
     let index = 0;
@@ -157,6 +158,14 @@ export class Timeline extends PortlightElement {
     const focused = this.contains(document.activeElement);
     message.select(index);
     if (focused) void this.focusActive();
+  }
+
+  #ranged({ start, end, atEnd }: ListRange): void {
+    this.#range = [start, end];
+    if (atEnd) this.#seenEnd = this.store.exchange.total;
+    if (atEnd !== this.#atEnd) this.requestUpdate();
+    this.#atEnd = atEnd;
+    this.store.exchange.need(start, end);
   }
 
   #followed(follow: boolean): void {
@@ -205,13 +214,14 @@ function describe(summary: MessageSummary, offset: number): string {
     .join(", ");
 }
 
-function cells(summary: MessageSummary, offset: number, idle: number): TemplateResult {
+/** `repeated`: of the same type as the one above it, which need not be said again. */
+function cells(summary: MessageSummary, offset: number, idle: number, repeated: boolean): TemplateResult {
   const type = summary.type === undefined ? "" : shortName(visibleText(summary.type));
   return html`<span class="message-direction" title=${directionOf(summary)}
       >${icon(summary.from === "visitor" ? "arrow-right" : "arrow-left")}</span
     >
     <span class="message-text"
-      >${type === "" ? nothing : html`<span class="message-type" title=${visibleText(summary.type ?? "")}>${type}</span>`}${marks(summary)}<span
+      >${type === "" || repeated ? nothing : html`<span class="message-type" title=${visibleText(summary.type ?? "")}>${type}</span>`}${marks(summary)}<span
         class=${summary.preview === undefined ? "quiet" : ""}
         >${visible(summary.preview ?? KINDS[summary.kind] ?? "")}</span
       ></span

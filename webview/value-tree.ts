@@ -94,7 +94,7 @@ export class ValueTree extends PortlightElement {
       }}
     >
       ${expanded === undefined ? html`<span class="twistie"></span>` : icon(expanded ? "chevron-down" : "chevron-right")}
-      ${node.number === undefined ? nothing : html`<span class="tree-number" title="field number">${node.number}</span>`}
+      ${node.range === undefined ? nothing : html`<span class="tree-number" title=${node.number === undefined ? nothing : "field number"}>${node.number ?? ""}</span>`}
       <span class="tree-name">${visible(node.name)}</span>${
         node.unknown === true
           ? html`<span

@@ -8,11 +8,18 @@ const OVERSCAN = 8;
 /** Firefox lays out at most about 17.9 million pixels, Chromium 33.5: above this, scrolling is proportional. */
 const MAX_HEIGHT = 10_000_000;
 
+/** Detail of `list-range`: positions in sight, half open. */
+export interface ListRange {
+  readonly start: number;
+  readonly end: number;
+  readonly atEnd: boolean;
+}
+
 /**
  * A list of rows of one height, of which only those in sight exist. Positions run from `first` to `end`; the list stays
  * where it is when rows leave at the front, and with `follow` at its newest row when rows come at the back.
  *
- * Events: `list-range` {start, end} when other rows are in sight; `list-follow` {follow} when the user scrolled away
+ * Events: `list-range` {start, end, atEnd} when other rows are in sight (`atEnd`: the newest is among them); `list-follow` {follow} when the user scrolled away
  * from the end or back to it.
  */
 export class VirtualList extends PortlightElement {
@@ -39,6 +46,7 @@ export class VirtualList extends PortlightElement {
   /** Where we scrolled to ourselves: the event that follows is not the user's. */
   #placed = -1;
   #range: readonly [number, number] = [0, 0];
+  #atEnd = false;
   #focused: string | undefined;
   readonly #resize = new ResizeObserver(() => {
     this.#viewport = this.clientHeight;
@@ -98,6 +106,8 @@ export class VirtualList extends PortlightElement {
     // `repeat` may have moved the row's element within the document, which takes the focus from it.
     if (this.#focused !== undefined && !this.contains(document.activeElement))
       this.querySelector<HTMLElement>(`[data-position="${this.#focused}"] > *`)?.focus({ preventScroll: true });
+    // A scroll event that is still on its way belongs to the time before.
+    if (changed.has("follow")) this.#scrollTop = this.scrollTop;
     if (this.follow) {
       const end = this.scrollHeight - this.clientHeight;
       if (Math.abs(this.scrollTop - end) > 1) this.#place(end);
@@ -106,9 +116,13 @@ export class VirtualList extends PortlightElement {
       if (gone > 0 && this.#scrollTop > 0) this.#place(Math.max(0, this.#scrollTop - gone / this.#ratio()));
     }
     const [start, end] = this.#window();
-    if (start !== this.#range[0] || end !== this.#range[1] || changed.has("first") || changed.has("end")) {
+    const below = (this.end - this.first) * this.rowHeight - this.#scrollTop * this.#ratio() - this.#viewport;
+    const atEnd = below < this.rowHeight / 2;
+    const moved = start !== this.#range[0] || end !== this.#range[1] || atEnd !== this.#atEnd;
+    if (moved || changed.has("first") || changed.has("end")) {
       this.#range = [start, end];
-      this.dispatchEvent(new CustomEvent("list-range", { detail: { start, end } }));
+      this.#atEnd = atEnd;
+      this.dispatchEvent(new CustomEvent<ListRange>("list-range", { detail: { start, end, atEnd } }));
     }
   }
 
