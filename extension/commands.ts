@@ -43,7 +43,7 @@ export function registerCommands({ context, portlight, inspector }: CommandsOpti
   );
   registerForShare("copyForwardedUrl", l10n.t("Copy Forwarded URL"), copyForwarded);
   registerForShare("openUrl", l10n.t("Open in Browser"), (share, argument) => open(share, urlOf(argument)));
-  registerForShare("showQrCode", l10n.t("Show QR Code"), showQrCode);
+  registerForShare("showQrCode", l10n.t("Show QR Code"), (share) => showQrCode(share, context.extensionUri));
   registerForShare("inspect", l10n.t("Inspect Traffic"), (share) => inspector.reveal(`port:${share.request.port}`));
   register("openInspector", () => inspector.reveal());
   register("openInspectorInEditor", () => inspector.openInEditor());
@@ -105,7 +105,7 @@ async function open({ info }: Share, wanted: string | undefined): Promise<void> 
     );
 }
 
-function showQrCode({ info }: Share): void {
+function showQrCode({ info }: Share, extension: Uri): void {
   const url = externalUrl(info);
   if (url === undefined) {
     const lan = l10n.t("Share with Options…");
@@ -125,6 +125,8 @@ function showQrCode({ info }: Share): void {
     info.reach === "lan"
       ? l10n.t("For devices in the same network.")
       : l10n.t("For any device: anyone who has this code can connect.");
+  const icon = (theme: string): Uri => Uri.joinPath(extension, "media", `inspector-${theme}.svg`);
+  panel.iconPath = { light: icon("light"), dark: icon("dark") };
   panel.webview.html = qrHtml(url, note);
 }
 

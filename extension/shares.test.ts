@@ -313,6 +313,10 @@ describe("shares", () => {
       [{ url: "tls://a.example:4443", token: "token-a" }, { url: "tls://b.example:4443" }],
     );
     assert.equal(stage.relays.length, 0);
+    assert.deepEqual(
+      stage.shares.all.map(({ info }) => info.reach),
+      ["public", "public"],
+    );
     await stage.close();
   });
 });

@@ -119,7 +119,7 @@ export class Shares {
   update(infos: readonly ShareInfo[]): void {
     for (const info of infos) {
       const entry = this.#entries.get(info.port);
-      if (entry !== undefined && (entry.info.id === "" || entry.info.id === info.id)) entry.info = info;
+      if (entry !== undefined && (entry.info.id === "" || entry.info.id === info.id)) entry.info = known(entry, info);
     }
     this.#fire();
   }
@@ -155,7 +155,7 @@ export class Shares {
   }
 
   async #granted(entry: Entry, info: ShareInfo, secret: string, relayUrl: string): Promise<void> {
-    entry.info = info;
+    entry.info = known(entry, info);
     entry.relayUrl = relayUrl;
     const { name, publicPort } = info;
     entry.granted = { name, secret, ...(publicPort === undefined ? {} : { publicPort }) };
@@ -235,6 +235,11 @@ export class ShareEndedError extends Error {
   constructor(port: number) {
     super(`Sharing port ${port} was stopped.`);
   }
+}
+
+/** What a relay of the user's choice grants is public, wherever that relay is: the agent only sees where it dials. */
+function known({ request }: Entry, info: ShareInfo): ShareInfo {
+  return request.relay.kind === "remote" ? { ...info, reach: "public" } : info;
 }
 
 /** Without the secrets of the entry. */

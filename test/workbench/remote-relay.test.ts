@@ -114,6 +114,7 @@ describe("sharing through a relay elsewhere", () => {
     await window.pickPort(service.port);
     const notification = window.notification(`Port ${service.port} is shared at`);
     await notification.waitFor();
+    assert.doesNotMatch(await notification.innerText(), /on the remote machine/);
     const url = /https?:\/\/\S+/.exec(await notification.innerText())?.[0] ?? "";
     const { host, hostname } = new URL(url);
     assert.match(hostname, /^[a-z0-9-]{13,}\.relay\.test$/);

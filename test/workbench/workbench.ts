@@ -112,6 +112,7 @@ const SETTINGS = {
   "security.workspace.trust.startupPrompt": "never",
   "security.workspace.trust.banner": "never",
   "extensions.autoCheckUpdates": false,
+  "workbench.reduceMotion": "on",
   "git.enabled": false,
   "typescript.tsserver.enabled": false,
   "window.restoreWindows": "none",
