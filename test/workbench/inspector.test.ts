@@ -114,6 +114,16 @@ describe("the inspector in the workbench", () => {
     await window.command("View: Toggle Primary Side Bar Visibility");
   });
 
+  test("opens the definition of a type in the editor", async () => {
+    // A low panel has no room for the type's name.
+    await window.command("View: Toggle Maximized Panel");
+    await page.locator(".value-head").getByRole("button", { name: "HelloRequest" }).click();
+    await window.page.locator(".tab").filter({ hasText: "greeter.proto" }).waitFor();
+    // The cursor is where the type is defined.
+    await window.page.locator(".statusbar-item").filter({ hasText: "Ln 9, Col 1" }).waitFor();
+    await window.command("View: Close Editor");
+  });
+
   test("opens as an editor too, and both go on", async () => {
     await window.command("Portlight: Open Inspector in Editor");
     const editor = window.page.locator(".tab").filter({ hasText: "Portlight Inspector" });
@@ -129,6 +139,15 @@ describe("the inspector in the workbench", () => {
     }
     await window.picture("inspector-7-editor");
     await window.command("View: Close Editor");
+  });
+
+  test("shows one share when asked to inspect it", async () => {
+    await window.command("Portlight: Inspect Traffic");
+    const filter = page.getByRole("textbox", { name: "Filter exchanges" });
+    await until("the filter names the port", async () => (await filter.inputValue()) === `port:${service.port}`);
+    await page.getByText("3 of 3 exchanges").waitFor();
+    await filter.fill("");
+    await page.getByText("3 of 3 exchanges").waitFor({ state: "hidden" });
   });
 
   test("begins anew when the agent was restarted", async () => {
