@@ -6,7 +6,7 @@ import path from "node:path";
 import { createInterface } from "node:readline";
 import { after, afterEach, before, describe, test } from "node:test";
 import { createWorkspace, startWebService, type WebService, type Workspace } from "./fixture.ts";
-import { environmentOf, portlightProcesses, processes } from "./processes.ts";
+import { environmentOf, isRunning, portlightProcesses, processes } from "./processes.ts";
 import { until } from "./until.ts";
 import { visit } from "./visit.ts";
 import { WorkbenchWindow } from "./window.ts";
@@ -134,5 +134,33 @@ describe("sharing through a relay elsewhere", () => {
       return found.length > 0 ? found : undefined;
     });
     for (const { pid } of agents) assert.ok(!environmentOf(pid).some((line) => line.includes(TOKEN)));
+  });
+
+  test("shows that the relay is gone, and a wait for it can be cancelled", async () => {
+    relay.process.kill("SIGKILL");
+    await window.command("View: Show Portlight");
+    await window.shareRows.first().filter({ hasText: "reconnecting" }).waitFor();
+    const other = await startWebService("never reached");
+    try {
+      await window.command("Portlight: Share Port…");
+      await window.pickPort(other.port);
+      await window.answerDialog("Share Port");
+      const progress = window.notification(`Sharing port ${other.port}`);
+      await progress.waitFor();
+      await window.shareRows.filter({ hasText: `${other.port}connecting` }).waitFor();
+      await window.picture("relay-gone");
+      await progress.locator(".monaco-button").filter({ hasText: "Cancel" }).click();
+      await progress.waitFor({ state: "detached" });
+      await until("only the first share is left", async () => (await window.shareRows.count()) === 1);
+    } finally {
+      await other.close();
+    }
+  });
+
+  test("ends its processes with the window", async () => {
+    const [agent] = portlightProcesses("agent", workbench.extension);
+    assert.ok(agent);
+    await window.page.goto("about:blank");
+    await until("the agent has ended", () => !isRunning(agent.pid), 20);
   });
 });
