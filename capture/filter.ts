@@ -1,6 +1,6 @@
 import { grpcStatusName } from "../wire/grpc/status.ts";
 import type { Row } from "./protocol.ts";
-import { httpStatusName } from "./status.ts";
+import { reasonPhrase } from "../wire/http1/reasons.ts";
 
 /** A filter longer than this was not typed by a person. */
 const MAX_LENGTH = 1000;
@@ -130,7 +130,7 @@ function statusMatch(wanted: string): Match {
     return (
       row.grpcStatus === undefined &&
       row.status !== undefined &&
-      httpStatusName(row.status)
+      reasonPhrase(row.status)
         .toLowerCase()
         .replace(/[\s-]+/g, "_") === name
     );

@@ -4,7 +4,7 @@ import type { ExchangeRecord, RecordedMessage } from "./options.ts";
 import type { MessageReader } from "./reader.ts";
 import { recordOf } from "./record.ts";
 import { maskQuery } from "./secrets.ts";
-import { httpStatusName } from "./status.ts";
+import { reasonPhrase } from "../wire/http1/reasons.ts";
 
 type Pair = readonly [name: string, value: string];
 type JsonObject = Readonly<Record<string, unknown>>;
@@ -34,7 +34,7 @@ export async function harOf(exchange: Exchange, reader: MessageReader, showSecre
     },
     response: {
       status: record.status ?? 0,
-      statusText: record.status === null ? "" : httpStatusName(record.status),
+      statusText: record.status === null ? "" : reasonPhrase(record.status),
       httpVersion: "unknown",
       cookies: [],
       headers: headers([...record.response.headers, ...record.response.trailers]),

@@ -1,4 +1,4 @@
-/** Reason phrases (RFC 9110 section 15): nobody decides by them, people read them in traces. */
+/** Reason phrases (RFC 9110 section 15 and the IANA registry): nobody decides by them, people read them. */
 const REASONS: Readonly<Record<number, string>> = {
   100: "Continue",
   101: "Switching Protocols",
@@ -12,6 +12,8 @@ const REASONS: Readonly<Record<number, string>> = {
   205: "Reset Content",
   206: "Partial Content",
   207: "Multi-Status",
+  208: "Already Reported",
+  226: "IM Used",
   300: "Multiple Choices",
   301: "Moved Permanently",
   302: "Found",
@@ -26,6 +28,7 @@ const REASONS: Readonly<Record<number, string>> = {
   404: "Not Found",
   405: "Method Not Allowed",
   406: "Not Acceptable",
+  407: "Proxy Authentication Required",
   408: "Request Timeout",
   409: "Conflict",
   410: "Gone",
@@ -39,6 +42,8 @@ const REASONS: Readonly<Record<number, string>> = {
   418: "I'm a teapot",
   421: "Misdirected Request",
   422: "Unprocessable Content",
+  423: "Locked",
+  424: "Failed Dependency",
   425: "Too Early",
   426: "Upgrade Required",
   428: "Precondition Required",
@@ -51,9 +56,16 @@ const REASONS: Readonly<Record<number, string>> = {
   503: "Service Unavailable",
   504: "Gateway Timeout",
   505: "HTTP Version Not Supported",
+  506: "Variant Also Negotiates",
+  507: "Insufficient Storage",
   508: "Loop Detected",
   511: "Network Authentication Required",
 };
+
+/** "Not Found"; "" for a status without a registered name. */
+export function reasonPhrase(status: number): string {
+  return REASONS[status] ?? "";
+}
 
 const lines = new Map<number, string>();
 
@@ -61,7 +73,7 @@ const lines = new Map<number, string>();
 export function statusLine(status: number): string {
   let line = lines.get(status);
   if (line === undefined) {
-    line = `HTTP/1.1 ${status} ${REASONS[status] ?? ""}`;
+    line = `HTTP/1.1 ${status} ${reasonPhrase(status)}`;
     lines.set(status, line);
   }
   return line;
