@@ -32,7 +32,10 @@ export function exchangeLine(record: ExchangeRecord): string {
 function outcome(record: ExchangeRecord): string {
   if (record.grpcStatus !== undefined) {
     const name = grpcStatusName(record.grpcStatus);
-    return record.grpcMessage === undefined || record.grpcMessage === "" ? name : `${name} (${record.grpcMessage})`;
+    // grpc-js says "OK" with an OK.
+    return record.grpcMessage === undefined || record.grpcMessage === "" || record.grpcMessage === name
+      ? name
+      : `${name} (${record.grpcMessage})`;
   }
   if (record.failure !== undefined) return `${record.failure.code} by ${record.failure.by}`;
   return record.status === null ? "–" : String(record.status);

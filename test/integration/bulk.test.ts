@@ -1,0 +1,106 @@
+/** 1 GiB each way and a reader that stops, with relay and agent in processes of their own: memory stays bounded. */
+import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
+import http from "node:http";
+import http2 from "node:http2";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import nodePath from "node:path";
+import { after, before, test } from "node:test";
+import { splitAddress } from "../support/http.ts";
+import { peakMemory, startPortlight, startSampleProcess } from "../support/process.ts";
+import type { Program } from "../support/process.ts";
+
+const GIBIBYTE = 1024 ** 3;
+/** What issue and design promise: MiB, of the whole process. */
+const MEMORY_BOUND = 150;
+
+let state: string;
+let sample: Program;
+let relay: Program;
+let agent: Program;
+let address: string;
+
+before(async () => {
+  state = mkdtempSync(nodePath.join(tmpdir(), "portlight-bulk-"));
+  const started = await startSampleProcess();
+  sample = started.program;
+  relay = startPortlight(["relay", "--json", "--listen", "127.0.0.1:0", "--tunnel-listen", "127.0.0.1:0"], state);
+  const { tunnel } = await relay.nextJson("listening");
+  agent = startPortlight(
+    ["share", String(started.ports.http), "--json", "--no-capture", "--relay", String(tunnel)],
+    state,
+  );
+  address = new URL(String((await agent.nextJson("shared"))["url"])).host;
+});
+
+after(async () => {
+  await agent.stop();
+  await relay.stop();
+  await sample.stop();
+  rmSync(state, { recursive: true });
+});
+
+function checkMemory(what: string): void {
+  const memory = { relay: peakMemory(relay.pid), agent: peakMemory(agent.pid) };
+  for (const [name, peak] of Object.entries(memory))
+    assert.ok(peak < MEMORY_BOUND, `${what}: the ${name} took ${Math.round(peak)} MiB, more than ${MEMORY_BOUND}`);
+}
+
+test("a reader that stops for 3 s in 1 GiB", { timeout: 60_000 }, async () => {
+  const [host, port] = splitAddress(address);
+  const session = http2.connect(`http://${address}`);
+  const stream = session.request({ ":path": `/download?bytes=${GIBIBYTE}&chunked` });
+  await new Promise((resolve) => stream.once("response", resolve));
+  const unread = await new Promise<http.IncomingMessage>((resolve, reject) => {
+    http.get({ host, port, path: `/download?bytes=${GIBIBYTE}`, agent: false }, resolve).on("error", reject);
+  });
+  await new Promise((resolve) => setTimeout(resolve, 3000));
+  checkMemory("two readers that do not read");
+  unread.destroy();
+  session.destroy();
+});
+
+test("1 GiB to a visitor, whole", { timeout: 90_000 }, async () => {
+  const [host, port] = splitAddress(address);
+  const response = await new Promise<http.IncomingMessage>((resolve, reject) => {
+    http.get({ host, port, path: `/download?bytes=${GIBIBYTE}&chunked`, agent: false }, resolve).on("error", reject);
+  });
+  let octets = 0;
+  let wrong = 0;
+  for await (const chunk of response as AsyncIterable<Buffer>) {
+    // The pattern of `/download`: each octet is its position modulo 251; the ends of every chunk are enough.
+    if (chunk[0] !== octets % 251) wrong++;
+    octets += chunk.length;
+    if (chunk.at(-1) !== (octets - 1) % 251) wrong++;
+  }
+  assert.deepEqual([octets, wrong, response.complete], [GIBIBYTE, 0, true]);
+  checkMemory("1 GiB to a visitor");
+});
+
+test("1 GiB from a visitor, whole", { timeout: 90_000 }, async () => {
+  const [host, port] = splitAddress(address);
+  const block = Buffer.alloc(1024 * 1024, "upload");
+  const hash = createHash("sha256");
+  const outgoing = http.request({
+    host,
+    port,
+    path: "/upload",
+    method: "POST",
+    agent: false,
+    headers: { "content-length": GIBIBYTE },
+  });
+  const answer = new Promise<http.IncomingMessage>((resolve, reject) => {
+    outgoing.on("response", resolve);
+    outgoing.on("error", reject);
+  });
+  for (let index = 0; index < 1024; index++) {
+    hash.update(block);
+    if (!outgoing.write(block)) await new Promise((resolve) => outgoing.once("drain", resolve));
+  }
+  outgoing.end();
+  let body = "";
+  for await (const chunk of await answer) body += String(chunk);
+  assert.deepEqual(JSON.parse(body), { bytes: GIBIBYTE, sha256: hash.digest("hex"), trailers: {} });
+  checkMemory("1 GiB from a visitor");
+});
