@@ -22,6 +22,8 @@ export class ListModel extends Observable {
   readonly #rows: Pages<Row>;
   /** Views are named by us; a page beside this one on the same connection must not take the same name. */
   readonly #prefix = `list-${crypto.getRandomValues(new Uint32Array(1))[0]?.toString(36) ?? ""}`;
+  /** The positions in sight, as the list last said. */
+  #sight: readonly [start: number, end: number] = [0, 0];
   #opened = 0;
   #view: string | undefined;
 
@@ -56,6 +58,7 @@ export class ListModel extends Observable {
   }
 
   need(start: number, end: number): void {
+    this.#sight = [start, end];
     this.#rows.need(Math.max(start, this.state.first), Math.min(end, this.state.end));
   }
 
@@ -78,6 +81,8 @@ export class ListModel extends Observable {
       this.filter = filter;
       this.filterError = undefined;
       this.loaded = true;
+      // The list speaks up only when other positions come into sight; these may be the same ones, with other rows.
+      this.need(...this.#sight);
       this.changed();
       if (former !== undefined) await this.#host.request("view/close", { view: former });
     } catch (error) {

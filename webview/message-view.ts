@@ -1,4 +1,5 @@
 import { html, nothing, type TemplateResult } from "lit";
+import "./form-view.ts";
 import "./hex-view.ts";
 import "./menu.ts";
 import "./text-view.ts";
@@ -153,17 +154,7 @@ export class MessageView extends PortlightElement {
           ? html`<p class="quiet">Empty: no text.</p>`
           : html`<pl-text-view .text=${decoded.text}></pl-text-view>`;
       case "form":
-        return html`<table class="form-fields" aria-label="Form fields">
-          <tbody>
-            ${decoded.fields.map(
-              (field) =>
-                html`<tr>
-                  <th scope="row">${visible(field.name)}</th>
-                  <td><span class="value">${visible(field.value)}</span></td>
-                </tr>`,
-            )}
-          </tbody>
-        </table>`;
+        return html`<pl-form-view .fields=${decoded.fields}></pl-form-view>`;
       case "image":
         return html`<p class="described">
           ${icon("file-media")} Image,

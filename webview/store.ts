@@ -146,12 +146,12 @@ export class Store extends Observable {
       this.list.reopen(),
       this.exchange.refresh(),
       this.attempt(async () => {
-        const [state, capture] = await Promise.all([
-          host.request("host/state", null),
-          host.request("capture/state", null),
-        ]);
-        this.#set({ state, capture });
+        const told = this.state;
+        const state = await host.request("host/state", null);
+        // What was told meanwhile is newer.
+        if (this.state === told) this.#set({ state });
       }),
+      this.attempt(async () => this.#set({ capture: await host.request("capture/state", null) })),
       // The decoder may still be starting: nobody else waits for it.
       this.attempt(async () => this.#set({ schema: await host.request("schema/status", null) })),
     ]);
