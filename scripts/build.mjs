@@ -2,11 +2,11 @@
  * Bundles the programs into dist/. `--watch` keeps building, `--production` minifies and leaves out source maps.
  * Each bundle is CommonJS for Node 22, except the page (a browser script); dist/package.json says so for the `.js` ones.
  */
-import { existsSync } from "node:fs";
 import { copyFile, mkdir, rm, writeFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
 import path from "node:path";
 import esbuild from "esbuild";
+import { notices } from "./notices.mjs";
 
 const root = path.dirname(path.dirname(fileURLToPath(import.meta.url)));
 const watch = process.argv.includes("--watch");
@@ -49,7 +49,7 @@ const bundles = [
     outdir: "dist/webview",
     loader: { ".ttf": "copy" },
   },
-].filter((bundle) => existsSync(path.join(root, bundle.entryPoints[0])));
+];
 
 if (production) await rm(path.join(root, "dist"), { recursive: true, force: true });
 await mkdir(path.join(root, "dist/webview"), { recursive: true });
@@ -61,5 +61,6 @@ if (watch) {
   for (const bundle of bundles) await (await esbuild.context(bundle)).watch();
   console.log("watching");
 } else {
-  await Promise.all(bundles.map((bundle) => esbuild.build(bundle)));
+  const results = await Promise.all(bundles.map((bundle) => esbuild.build({ ...bundle, metafile: true })));
+  await writeFile(path.join(root, "dist/THIRD-PARTY-NOTICES.txt"), await notices(root, results));
 }

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { execFile } from "node:child_process";
+import { execFile, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import * as http2 from "node:http2";
 import * as net from "node:net";
@@ -103,7 +103,10 @@ test("curl reads 5 MB and gets its upload back", async () => {
   assert.ok(back.includes(body));
 });
 
-test("nghttp finds nothing to complain about", async () => {
+/** Debian's nghttp2-client, which other systems may not have. Where it must be there (CI) its absence is a failure. */
+const nghttpMissing = process.env["CI"] === undefined && spawnSync("nghttp", ["--version"]).status !== 0;
+
+test("nghttp finds nothing to complain about", { skip: nghttpMissing && "nghttp is not installed" }, async () => {
   const trace = await run("nghttp", ["-nv", `http://127.0.0.1:${port}/one`, `http://127.0.0.1:${port}/two`]);
   assert.match(trace, /x-size: 0/);
   assert.doesNotMatch(trace, /INVALID|[^O]_ERROR\(/);
