@@ -7,6 +7,12 @@ import type { Logger } from "../wire/logger.ts";
 /** A line that a child prints is cut here: stray output must not fill the log. */
 const OUTPUT_LINE_CHARACTERS = 500;
 
+/**
+ * Half of V8's young generation, in MiB. What passes lives for a moment, and with the default the heap grows by some
+ * 100 MiB before it is looked through; measured over 200 000 exchanges, 8 costs no speed.
+ */
+const YOUNG_SPACE_MB = 8;
+
 /** How a child process ended. */
 export interface Exit {
   readonly code: number | null;
@@ -43,7 +49,7 @@ export function childEnvironment(environment: NodeJS.ProcessEnv): NodeJS.Process
 export function forkChild({ module, name, log }: ChildOptions): Child {
   const child = fork(module, [`portlight-${name}`], {
     // Never inherited: `--inspect` of the extension host would make the child fail on the same port.
-    execArgv: [],
+    execArgv: [`--max-semi-space-size=${YOUNG_SPACE_MB}`],
     env: childEnvironment(process.env),
     stdio: ["ignore", "pipe", "pipe", "ipc"],
     serialization: "json",
