@@ -48,6 +48,25 @@ describe("the detail of an exchange", () => {
     assert.equal(await line("email").getAttribute("aria-level"), "2");
   });
 
+  it("masks a secret of a form until it is clicked", async () => {
+    const fields = [
+      { name: "user", value: "ada", secret: false },
+      { name: "password", value: "correct horse", secret: true },
+    ];
+    host.add(1, (id) => ({
+      ...httpExchange(id),
+      decode: () => ({ view: "form", fields, truncated: false }),
+    }));
+    await open(31);
+    const form = page.getByRole("table", { name: "Form fields" });
+    await form.getByText("ada").waitFor();
+    assert.doesNotMatch(await page.locator("body").innerText(), /correct horse/);
+    await form.getByRole("button", { name: "Reveal password" }).click();
+    await form.getByText("correct horse").waitFor();
+    await form.getByRole("button", { name: "Hide password" }).click();
+    await form.getByText("correct horse").waitFor({ state: "detached" });
+  });
+
   it("closes and opens branches, and shows a long value whole with its place", async () => {
     await open(30);
     await line("vip").first().waitFor();

@@ -5,7 +5,7 @@ import { launchChromium } from "../support/chromium.ts";
 import { buildPage } from "./build.ts";
 import { FakeHost } from "./fake-host.ts";
 import { openInBrowser, type OpenPage } from "./open-page.ts";
-import { grpcExchange } from "./traffic.ts";
+import { grpcExchange, httpExchange } from "./traffic.ts";
 
 /** Rows in a window of 700 pixels plus those kept around it, with room to spare; far below ten thousand. */
 const MAX_ROWS = 80;
@@ -139,6 +139,24 @@ describe("the list of exchanges", () => {
     await page.getByRole("button", { name: "Clear filter" }).last().click();
     await row(100).waitFor();
     assert.equal(await filter.inputValue(), "");
+  });
+
+  it("shows the rows of a filter that matches as many as the one before", async () => {
+    await open(2);
+    host.add(1, (id) => ({ ...httpExchange(id), row: { ...httpExchange(id).row, path: "/alpha" } }));
+    host.add(1, (id) => ({ ...httpExchange(id), row: { ...httpExchange(id).row, path: "/beta" } }));
+    const filter = page.getByRole("textbox", { name: "Filter exchanges" });
+    for (const path of ["/alpha", "/beta", "/alpha"]) {
+      await filter.fill(path);
+      // The same position each time, another row in it.
+      await page.waitForFunction(
+        (wanted) =>
+          Array.from(document.querySelectorAll(".exchange:not(.head) .name-main"), (name) =>
+            name.textContent.trim(),
+          ).join() === wanted,
+        path,
+      );
+    }
   });
 
   it("explains the filter", async () => {
