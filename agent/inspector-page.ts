@@ -47,7 +47,7 @@ export function indexPage(nonce: string): string {
     <meta name="color-scheme" content="light dark" />
     <title>Portlight Inspector</title>
     <link rel="icon" href="data:," />
-    <link rel="stylesheet" href="codicon.css" id="vscode-codicon-stylesheet" nonce="${nonce}" />
+    <link rel="stylesheet" href="codicon.css" nonce="${nonce}" />
     <link rel="stylesheet" href="main.css" nonce="${nonce}" />
   </head>
   <body data-host="browser" data-placement="browser">

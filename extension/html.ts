@@ -27,7 +27,6 @@ export function inspectorHtml({ placement, cspSource, url }: InspectorHtmlOption
     "base-uri 'none'",
     "form-action 'none'",
   ].join("; ");
-  // The components of vscode-elements find the icons' style sheet by its id.
   return `<!DOCTYPE html>
 <html lang="en">
   <head>
@@ -35,7 +34,7 @@ export function inspectorHtml({ placement, cspSource, url }: InspectorHtmlOption
     <meta http-equiv="Content-Security-Policy" content="${policy}">
     <meta name="viewport" content="width=device-width, initial-scale=1">
     <title>Portlight Inspector</title>
-    <link rel="stylesheet" nonce="${nonce}" href="${escapeHtml(url("codicon.css"))}" id="vscode-codicon-stylesheet">
+    <link rel="stylesheet" nonce="${nonce}" href="${escapeHtml(url("codicon.css"))}">
     <link rel="stylesheet" nonce="${nonce}" href="${escapeHtml(url("main.css"))}">
   </head>
   <body data-host="vscode" data-placement="${placement}">

@@ -48,6 +48,7 @@ function pickListening(options: PickOptions): Promise<number | "other" | undefin
   };
   const look = async (): Promise<void> => {
     pick.busy = true;
+    if (found.length === 0) pick.placeholder = l10n.t("Looking for ports on which something listens; or type a number");
     try {
       found = items(await options.ports(), options);
       pick.placeholder =
