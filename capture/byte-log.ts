@@ -116,12 +116,12 @@ export class ByteLog {
 
   /** Is all of [start, end) here? An empty range always is. */
   has(start: number, end: number): boolean {
-    return this.#keptUntil(start) >= end;
+    return this.#keptUntil(start, end) >= end;
   }
 
   /** Of [start, end), what is there without a gap, joined into one array (a view when it is in one piece). */
   read(start: number, end: number): ReadBytes {
-    const until = Math.max(start, Math.min(end, this.#keptUntil(start)));
+    const until = Math.max(start, Math.min(end, this.#keptUntil(start, end)));
     const length = until - start;
     let index = this.#find(start);
     const segment = this.#segments[index];
@@ -222,10 +222,10 @@ export class ByteLog {
     return low;
   }
 
-  /** The offset up to which everything from `start` on is here; `start` itself when nothing is. */
-  #keptUntil(start: number): number {
+  /** The offset up to which everything from `start` on is here, looking no further than `end`; `start` itself when nothing is. */
+  #keptUntil(start: number, end: number): number {
     let until = start;
-    for (let index = this.#find(start); index < this.#segments.length; index++) {
+    for (let index = this.#find(start); index < this.#segments.length && until < end; index++) {
       const segment = this.#segments[index];
       if (segment === undefined || segment.start > until) break;
       until = segment.start + segment.used;

@@ -2,6 +2,7 @@ import type { Exchange } from "./exchange.ts";
 import { Inspector } from "./inspector.ts";
 import type { Capture, CaptureOptions, ExchangeRecord, InspectorConnection } from "./options.ts";
 import type { InspectorNotifications, InspectorRequests, SchemaStatus } from "./protocol.ts";
+import { Pace } from "./pace.ts";
 import { MessageReader } from "./reader.ts";
 import { recordOf } from "./record.ts";
 import { Schemas } from "./schemas.ts";
@@ -32,6 +33,11 @@ class TrafficCapture implements Capture {
   }>();
   readonly #pending: Exchange[] = [];
   #recording: Promise<void> | undefined;
+  /** Ended exchanges that were to be recorded, and how many of them are dealt with: recorded, or left out. */
+  #ended = 0;
+  #settled = 0;
+  #flushes: { readonly until: number; readonly resolve: () => void }[] = [];
+  #closed = false;
 
   constructor(options: CaptureOptions) {
     this.#options = options;
@@ -53,7 +59,7 @@ class TrafficCapture implements Capture {
       changed: () => {},
       removed: () => {},
       stateChanged: () => {},
-      ended: (exchange) => this.#ended(exchange),
+      ended: (exchange) => this.#exchangeEnded(exchange),
     });
     this.#schemas.reload();
   }
@@ -125,16 +131,20 @@ class TrafficCapture implements Capture {
     this.#store.setLimits(maxBytes, maxExchanges);
   }
 
-  async flush(): Promise<void> {
-    while (this.#recording !== undefined) await this.#recording;
+  flush(): Promise<void> {
+    const until = this.#ended;
+    if (this.#settled >= until) return Promise.resolve();
+    return new Promise((resolve) => this.#flushes.push({ until, resolve }));
   }
 
   async close(): Promise<void> {
+    this.#closed = true;
     this.#recordListeners.clear();
-    this.#pending.length = 0;
+    this.#settle(this.#pending.splice(0).length);
     for (const inspector of [...this.#inspectors]) inspector.dispose();
     this.#own.dispose();
     await this.#schemas.close();
+    await this.#recording;
   }
 
   #parts(): { store: Store; schemas: Schemas; reader: MessageReader; rules: TypeRules } {
@@ -150,33 +160,50 @@ class TrafficCapture implements Capture {
     for (const listener of this.#listeners.get(method) ?? []) listener(params as never);
   }
 
-  #ended(exchange: Exchange): void {
+  #exchangeEnded(exchange: Exchange): void {
     if (this.#recordListeners.size === 0) return;
     if (this.#pending.length >= MAX_PENDING) {
       this.#pending.shift();
+      this.#settle(1);
       this.#options.log.warn(`More than ${MAX_PENDING} ended exchanges wait to be recorded: the oldest is left out.`);
     }
     this.#pending.push(exchange);
+    this.#ended++;
     this.#recording ??= this.#record();
   }
 
-  /** One after another, so that records come in the order of ending. */
+  #settle(count: number): void {
+    this.#settled += count;
+    const settled = this.#flushes.filter(({ until }) => until <= this.#settled);
+    this.#flushes = this.#flushes.filter(({ until }) => until > this.#settled);
+    for (const { resolve } of settled) resolve();
+  }
+
+  /** One after another, so that records come in the order of ending. Never rejects. */
   async #record(): Promise<void> {
     // First let the caller, who is the data path, go on.
     await new Promise((resolve) => setImmediate(resolve));
+    const pace = new Pace();
     for (let exchange = this.#pending.shift(); exchange !== undefined; exchange = this.#pending.shift()) {
-      const listeners = [...this.#recordListeners];
-      for (const showSecrets of new Set(listeners.map((entry) => entry.showSecrets))) {
-        const record = await recordOf(exchange, this.#reader, showSecrets).catch((error: unknown) => {
-          this.#options.log.error(
-            `An exchange could not be recorded (${error instanceof Error ? error.name : "unknown"}).`,
-          );
-        });
-        if (record === undefined) continue;
-        for (const entry of listeners)
-          if (entry.showSecrets === showSecrets && this.#recordListeners.has(entry)) entry.listener(record);
-      }
+      for (const showSecrets of new Set([...this.#recordListeners].map((entry) => entry.showSecrets)))
+        await this.#give(exchange, showSecrets);
+      this.#settle(1);
+      await pace.rest();
     }
     this.#recording = undefined;
+  }
+
+  async #give(exchange: Exchange, showSecrets: boolean): Promise<void> {
+    const listeners = [...this.#recordListeners].filter((entry) => entry.showSecrets === showSecrets);
+    const listening = (): boolean => listeners.some((entry) => this.#recordListeners.has(entry));
+    try {
+      const record = await recordOf(exchange, this.#reader, showSecrets, listening);
+      for (const entry of listeners) if (this.#recordListeners.has(entry)) entry.listener(record);
+    } catch (error) {
+      if (this.#closed) return;
+      this.#options.log.error(
+        `An exchange could not be recorded (${error instanceof Error ? error.name : "unknown"}).`,
+      );
+    }
   }
 }

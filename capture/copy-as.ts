@@ -1,7 +1,7 @@
 import type { Exchange } from "./exchange.ts";
 import { fieldValue, mediaType } from "./media.ts";
 import { isUtf8 } from "../wire/utf8.ts";
-import { recordedMessage } from "./record.ts";
+import { recordedMessage } from "./recorded-messages.ts";
 import type { MessageReader } from "./reader.ts";
 import { readPayload } from "./payload.ts";
 import { maskQuery, shownPairs } from "./secrets.ts";

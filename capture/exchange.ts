@@ -108,6 +108,12 @@ export class Exchange {
     return fieldValue(this.request, ":path") ?? "";
   }
 
+  /** Undefined: not a call, or the path names no method. */
+  get rpc(): Row["rpc"] {
+    const isCall = this.protocol === "grpc" || this.protocol === "grpc-web" || this.protocol === "connect";
+    return isCall ? rpcOf(this.path) : undefined;
+  }
+
   /** Some octets are no longer, or never were, in the capture. */
   get incomplete(): boolean {
     return this.capped || this.visitor.evicted || this.service.evicted || this.messages.first > 0;
@@ -126,8 +132,7 @@ export class Exchange {
   }
 
   row(): Row {
-    const isCall = this.protocol === "grpc" || this.protocol === "grpc-web" || this.protocol === "connect";
-    const rpc = isCall ? rpcOf(this.path) : undefined;
+    const { rpc } = this;
     return {
       id: this.id,
       share: this.share,

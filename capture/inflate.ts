@@ -1,10 +1,17 @@
+import { promisify } from "node:util";
 import zlib from "node:zlib";
+import { MESSAGE_CAP } from "./track.ts";
 
-/** Octets that a payload may have after decompression: gRPC's own default limit for a message. */
-export const MAX_INFLATED = 4 * 1024 * 1024;
+/** Octets that a payload may have after decompression: as many as are captured of a message that is not compressed. */
+export const MAX_INFLATED = MESSAGE_CAP;
 /** Above 64 KiB of output, more than this many octets from one is a bomb: deflate reaches 1032 with nothing but zeros. */
 const MAX_RATIO = 1000;
 const RATIO_FROM = 64 * 1024;
+/**
+ * Payloads up to this size are decompressed at once: a stream, or a thread for it, costs more than the work. Deflate makes
+ * 4 MiB of them at most, a few milliseconds.
+ */
+const AT_ONCE = 4096;
 
 export interface Inflated {
   readonly bytes: Uint8Array;
@@ -32,6 +39,8 @@ export function decompress(encoding: string, bytes: Uint8Array, partial: boolean
     });
   }
   if (bytes.length === 0) return Promise.resolve({ bytes, complete: true });
+  const small = bytes.length <= AT_ONCE ? gunzipped(encoding, bytes) : undefined;
+  if (small !== undefined) return Promise.resolve({ bytes: small, complete: true });
   const limit = Math.min(MAX_INFLATED, Math.max(RATIO_FROM, bytes.length * MAX_RATIO));
   return new Promise((resolve) => {
     const stream = decompressor(encoding, bytes);
@@ -58,6 +67,16 @@ export function decompress(encoding: string, bytes: Uint8Array, partial: boolean
   });
 }
 
+/** What most messages of a stream are: small, gzip and whole. Undefined for all others, which are looked at more closely. */
+function gunzipped(encoding: string, bytes: Uint8Array): Uint8Array | undefined {
+  if (!encoding.endsWith("gzip")) return undefined;
+  try {
+    return zlib.gunzipSync(bytes, { maxOutputLength: RATIO_FROM });
+  } catch {
+    return undefined;
+  }
+}
+
 function decompressor(
   encoding: string,
   bytes: Uint8Array,
@@ -77,25 +96,47 @@ const WINDOW = 32 * 1024;
 const TAIL = Uint8Array.of(0x00, 0x00, 0xff, 0xff);
 /** Octets of one inflated message: its end may be needed for the next one, so it is read to its end up to here. */
 const MAX_MESSAGE = 16 * 1024 * 1024;
+/** Octets that are skipped in one go: deflate makes 1032 of one at most, so that they never inflate to `MAX_MESSAGE`. */
+export const SKIP_BYTES = 15 * 1024;
 
 export interface DeflatedMessage extends Inflated {
   /** The last 32 KiB of all that was sent so far, for the next message; undefined when the chain is broken here. */
   readonly window: Uint8Array | undefined;
 }
 
+interface Engine {
+  readonly buffer: Uint8Array;
+  /** Octets of input that were read: fewer than there were when a final block ended the data. */
+  readonly engine: { readonly bytesWritten: number };
+}
+
+/** With `info: true`; Node's types leave the answer's form out. */
+const inflateRaw = promisify(zlib.inflateRaw) as unknown as (
+  input: Uint8Array,
+  options: zlib.ZlibOptions,
+) => Promise<Engine>;
+
+function optionsFor(window: Uint8Array): zlib.ZlibOptions {
+  return {
+    finishFlush: zlib.constants.Z_SYNC_FLUSH,
+    maxOutputLength: MAX_MESSAGE,
+    info: true,
+    ...(window.length === 0 ? {} : { dictionary: window }),
+  };
+}
+
 /**
  * One message of permessage-deflate. `window` is what came before it (empty at the start, and without context takeover).
- * Every message ends at an octet, so that its window is all that the next one needs.
+ * Every message ends at an octet, so that its window is all that the next one needs. Never rejects.
  */
-export function inflateMessage(payload: Uint8Array, window: Uint8Array): DeflatedMessage {
+export async function inflateMessage(payload: Uint8Array, window: Uint8Array): Promise<DeflatedMessage> {
   const input = Buffer.concat([payload, TAIL]);
   let output: Uint8Array;
   try {
-    output = zlib.inflateRawSync(input, {
-      finishFlush: zlib.constants.Z_SYNC_FLUSH,
-      maxOutputLength: MAX_MESSAGE,
-      ...(window.length === 0 ? {} : { dictionary: window }),
-    });
+    const options = optionsFor(window);
+    const small = input.length <= AT_ONCE;
+    output = (small ? (zlib.inflateRawSync(input, options) as unknown as Engine) : await inflateRaw(input, options))
+      .buffer;
   } catch (error) {
     const tooLarge = (error as NodeJS.ErrnoException).code === "ERR_BUFFER_TOO_LARGE";
     const problem = tooLarge
@@ -103,13 +144,36 @@ export function inflateMessage(payload: Uint8Array, window: Uint8Array): Deflate
       : "Its permessage-deflate data is damaged.";
     return { bytes: new Uint8Array(0), complete: false, problem, window: undefined };
   }
-  const next = output.length >= WINDOW ? new Uint8Array(output.subarray(-WINDOW)) : lastOf(window, output);
+  const next = lastOf(window, output);
   if (output.length <= MAX_INFLATED) return { bytes: output, complete: true, window: next };
   const problem = `It has ${output.length} octets after decompression; the first ${MAX_INFLATED} are shown.`;
   return { bytes: output.subarray(0, MAX_INFLATED), complete: false, problem, window: next };
 }
 
-/** The window, moved on by a short message. A copy, so that nothing larger stays alive. */
+/**
+ * The window behind several messages that nobody wants to see, `SKIP_BYTES` of them at most: a hundred times cheaper than
+ * one after another, for which zlib has to be set up each time. Undefined when they have to be taken one by one: something
+ * is damaged, or a final block (RFC 7692 section 7.2.3.4) hides what follows it.
+ */
+export async function skipMessages(
+  payloads: readonly Uint8Array[],
+  window: Uint8Array,
+): Promise<Uint8Array | undefined> {
+  const input = Buffer.concat(payloads.flatMap((payload) => [payload, TAIL]));
+  try {
+    const { buffer, engine } = await inflateRaw(input, optionsFor(window));
+    return engine.bytesWritten === input.length ? lastOf(window, buffer) : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** The window, moved on by what was inflated. A copy, so that nothing larger stays alive. */
 function lastOf(window: Uint8Array, output: Uint8Array): Uint8Array {
-  return new Uint8Array(Buffer.concat([window, output]).subarray(-WINDOW));
+  const next = new Uint8Array(Math.min(WINDOW, window.length + output.length));
+  const added = output.subarray(-WINDOW);
+  next.set(added, next.length - added.length);
+  const kept = next.length - added.length;
+  if (kept > 0) next.set(window.subarray(window.length - kept));
+  return next;
 }

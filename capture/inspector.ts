@@ -121,7 +121,7 @@ export class Inspector {
       const found = this.#message(params);
       const as = params.has("as") ? params.choice("as", ["auto", "text", "wire"]) : "auto";
       if (found === undefined) return null;
-      return this.#parts.reader.decode(found.exchange, found.record, { as, showSecrets: true, whole: false });
+      return this.#parts.reader.decode(found.exchange, found.record, { as, showSecrets: true });
     },
     "message/bytes": (params) => this.#bytes(params),
     "exchange/reveal": (params) => {

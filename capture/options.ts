@@ -45,7 +45,10 @@ export interface ExchangeRecord {
     readonly headers: readonly (readonly [string, string])[];
     readonly trailers: readonly (readonly [string, string])[];
   };
+  /** At most 100 000, with at most 16 MiB of decompressed octets, so that a record stays something that fits into memory. */
   readonly messages: readonly RecordedMessage[];
+  /** Messages of the exchange that are not in `messages`: those after the bounds, and the first ones of an endless stream. */
+  readonly messagesLeftOut?: number;
   readonly failure?: Failure;
 }
 
@@ -87,8 +90,8 @@ export interface Capture {
   ): { dispose(): void };
   setSources(workspaceFolders: readonly string[], protoRoots: readonly string[]): void;
   setLimits(maxBytes: number, maxExchanges: number): void;
-  /** Resolves once every record of an exchange that has ended was given to `onRecord`. */
+  /** Resolves once every record of an exchange that has ended until now was given to `onRecord`, or when it is closed. */
   flush(): Promise<void>;
-  /** Ends the worker and the file watchers. */
+  /** Ends the worker and the file watchers at once. Records that were not given yet are lost: `flush` first. */
   close(): Promise<void>;
 }

@@ -105,10 +105,14 @@ export async function inflatePayload(exchange: Exchange, payload: Payload): Prom
   }
   if (!complete)
     return { bytes: new Uint8Array(0), complete: false, problem: "It is not complete, and cannot be inflated." };
+  return chainOf(exchange, record.from).inflate(record.index, bytes);
+}
+
+export function chainOf(exchange: Exchange, side: Side): DeflateChain {
   let pair = chains.get(exchange);
   if (pair === undefined) {
     pair = { visitor: new DeflateChain(exchange, "visitor"), service: new DeflateChain(exchange, "service") };
     chains.set(exchange, pair);
   }
-  return pair[record.from].inflate(record.index, bytes);
+  return pair[side];
 }

@@ -4,23 +4,24 @@ import { asText, MAX_TEXT, oneLine, parseJson, readContent, readEvent } from "./
 import type { Exchange } from "./exchange.ts";
 import { inflatePayload, headOf, readPayload } from "./payload.ts";
 import type { Payload } from "./payload.ts";
+import { Pace } from "./pace.ts";
 import { fieldValue, isJsonType, isProtobufType, mediaType } from "./media.ts";
 import type { MessageRecord } from "./message-log.ts";
 import type { Decoded, MessageSummary, SchemaNote } from "./protocol.ts";
-import type { Schemas } from "./schemas.ts";
+import type { Schemas, TypedBytes } from "./schemas.ts";
 import type { Inflated } from "./inflate.ts";
 import type { TypeRules } from "./type-rules.ts";
 
 /** A preview is made from messages up to this size: a screenful of them must cost nothing that one notices. */
 const PREVIEW_BYTES = 16 * 1024;
-/** Characters of values for a program, which wants all of a 4 MiB message. */
-const RECORD_CHARACTERS = 8 * 1024 * 1024;
+/** A preview of text is made from its beginning: 200 characters are shown, of at most 4 octets each. */
+const PREVIEW_TEXT = 1024;
+/** Characters of values for a program, which wants all of an 8 MiB message, bytes in base64 included. */
+export const RECORD_CHARACTERS = 12 * 1024 * 1024;
 
 export interface ReadOptions {
   readonly as: "auto" | "text" | "wire";
   readonly showSecrets: boolean;
-  /** For a program: all of it, and no tree. */
-  readonly whole: boolean;
 }
 
 /** Reads messages on demand: finds their type, decompresses, decodes. Never rejects for what a payload is. */
@@ -40,7 +41,7 @@ export class MessageReader {
       return type === undefined ? undefined : this.#schemas.note(type);
     }
     if (!isProtobufMessage(exchange, record)) return undefined;
-    const rpc = exchange.row().rpc;
+    const { rpc } = exchange;
     if (rpc === undefined) return { problem: "The path names no method, so the type is not known." };
     const method = await this.#schemas.method(`/${rpc.service}/${rpc.method}`);
     return record.from === "visitor" ? method.request : method.response;
@@ -64,7 +65,12 @@ export class MessageReader {
 
   /** One page of the timeline, with previews where they are cheap. */
   async summaries(exchange: Exchange, records: readonly MessageRecord[]): Promise<MessageSummary[]> {
-    const drafts = await Promise.all(records.map((record) => this.#draft(exchange, record)));
+    const pace = new Pace();
+    const drafts: Draft[] = [];
+    for (const record of records) {
+      await pace.rest();
+      drafts.push(await this.#draft(exchange, record));
+    }
     const typed = drafts.filter(
       (draft): draft is Draft & { protobuf: { bytes: Uint8Array; type: string } } => draft.protobuf !== undefined,
     );
@@ -108,13 +114,13 @@ export class MessageReader {
       return { summary, preview: `${code} ${reason}` };
     }
     if (record.kind === "event") {
-      const { event, data, comment } = readEvent(bytes);
+      const { event, data, comment } = readEvent(bytes.subarray(0, PREVIEW_TEXT));
       return { summary, preview: data === undefined ? `: ${comment ?? ""}` : `${event}: ${data}` };
     }
-    const content = readContent(bytes.subarray(0, PREVIEW_BYTES), {
+    const content = readContent(bytes.subarray(0, PREVIEW_TEXT), {
       contentType: contentTypeOf(exchange, record),
-      complete: inflated.complete,
-      maxText: PREVIEW_BYTES,
+      complete: inflated.complete && bytes.length <= PREVIEW_TEXT,
+      maxText: PREVIEW_TEXT,
       showSecrets: false,
     });
     if (content.view === "text" || content.view === "json") return { summary, preview: content.text };
@@ -131,26 +137,40 @@ export class MessageReader {
   async #read(exchange: Exchange, record: MessageRecord, inflated: Inflated, options: ReadOptions): Promise<Decoded> {
     const { bytes, complete } = inflated;
     const contentType = contentTypeOf(exchange, record);
-    const maxText = options.whole ? RECORD_CHARACTERS : MAX_TEXT;
-    if (options.as === "text") return asText(bytes, { contentType, complete, maxText });
-    const characters = options.whole ? RECORD_CHARACTERS : TREE_CHARACTERS;
-    if (options.as === "wire") return this.#schemas.decode(bytes, {}, characters);
+    if (options.as === "text") return asText(bytes, { contentType, complete, maxText: MAX_TEXT });
+    if (options.as === "wire") return this.#schemas.decode(bytes, {}, TREE_CHARACTERS);
     // Octets that could not be decompressed are no message.
     const unreadable = inflated.problem !== undefined && record.compressed && !complete;
     const schema = await this.schemaOf(exchange, record);
     if (schema !== undefined && unreadable) return { view: "binary" };
-    if (schema !== undefined) return this.#protobuf(bytes, complete, schema, characters);
-    if (record.kind === "event") return decodeEvent(bytes, complete, maxText);
-    return readContent(bytes, { contentType, complete, maxText, showSecrets: options.showSecrets });
+    if (schema !== undefined) return this.#protobuf(bytes, complete, schema);
+    return this.content(exchange, record, inflated, { maxText: MAX_TEXT, showSecrets: options.showSecrets });
   }
 
-  #protobuf(bytes: Uint8Array, complete: boolean, schema: SchemaNote, characters: number): Promise<Decoded> {
-    if (complete) return this.#schemas.decode(bytes, schema, characters);
+  /** What is not protobuf, by its media type and its looks. */
+  content(
+    exchange: Exchange,
+    record: MessageRecord,
+    { bytes, complete }: Inflated,
+    { maxText, showSecrets }: { readonly maxText: number; readonly showSecrets: boolean },
+  ): Decoded {
+    if (record.kind === "close") return { view: "close", ...readClosePayload(bytes) };
+    if (record.kind === "event") return decodeEvent(bytes, complete, maxText);
+    return readContent(bytes, { contentType: contentTypeOf(exchange, record), complete, maxText, showSecrets });
+  }
+
+  /** The JSON of many protobuf messages, for programs; null for what does not fit its type. */
+  values(messages: readonly TypedBytes[]): Promise<readonly ({ readonly json: unknown } | null)[]> {
+    return this.#schemas.values(messages, RECORD_CHARACTERS);
+  }
+
+  #protobuf(bytes: Uint8Array, complete: boolean, schema: SchemaNote): Promise<Decoded> {
+    if (complete) return this.#schemas.decode(bytes, schema, TREE_CHARACTERS);
     // The beginning of a message may fit its type by chance: only the wire reading is honest.
     return this.#schemas.decode(
       bytes,
       { problem: "The message is not complete here, so it is not read with its type." },
-      characters,
+      TREE_CHARACTERS,
     );
   }
 }

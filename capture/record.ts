@@ -1,24 +1,25 @@
 import { grpcMessageOf } from "./detail.ts";
 import type { Exchange } from "./exchange.ts";
-import type { ExchangeRecord, RecordedMessage } from "./options.ts";
+import type { ExchangeRecord } from "./options.ts";
 import type { MessageReader } from "./reader.ts";
-import type { MessageRecord } from "./message-log.ts";
+import { recordedMessages } from "./recorded-messages.ts";
 import { maskQuery, shownPairs } from "./secrets.ts";
-import { readPayload, inflatePayload } from "./payload.ts";
 
-/** Messages in one record: what one line of text can hold. Of a longer stream, the first ones. */
-export const MAX_RECORD_MESSAGES = 100_000;
-
-/** An exchange with all its messages, decoded: a line of `portlight share --json`. */
+/**
+ * An exchange with its messages, decoded: a line of `portlight share --json`. Ends early, with fewer messages, once it is
+ * no longer `wanted`.
+ */
 export async function recordOf(
   exchange: Exchange,
   reader: MessageReader,
   showSecrets: boolean,
+  wanted: () => boolean = () => true,
 ): Promise<ExchangeRecord> {
   const message = grpcMessageOf(exchange);
   const pairs = (kind: "request" | "requestTrailers" | "response" | "responseTrailers"): [string, string][] =>
     exchange.heads.filter((head) => head.kind === kind).flatMap((head) => shownPairs(head.fields, showSecrets));
   const requestTrailers = pairs("requestTrailers");
+  const { messages, left } = await recordedMessages(exchange, reader, showSecrets, wanted);
   return {
     type: "exchange",
     id: exchange.id,
@@ -33,70 +34,8 @@ export async function recordOf(
     durationMs: (exchange.endedAt ?? exchange.lastActivityAt) - exchange.startedAt,
     request: { headers: pairs("request"), ...(requestTrailers.length === 0 ? {} : { trailers: requestTrailers }) },
     response: { headers: pairs("response"), trailers: pairs("responseTrailers") },
-    messages: await recordedMessages(exchange, reader, showSecrets),
+    messages,
+    ...(left === 0 ? {} : { messagesLeftOut: left }),
     ...(exchange.failure === undefined ? {} : { failure: exchange.failure }),
   };
-}
-
-async function recordedMessages(
-  exchange: Exchange,
-  reader: MessageReader,
-  showSecrets: boolean,
-): Promise<RecordedMessage[]> {
-  const messages: RecordedMessage[] = [];
-  const { total } = exchange.messages;
-  for (let index = exchange.messages.first; index < total && messages.length < MAX_RECORD_MESSAGES; index++) {
-    const record = exchange.messages.get(index);
-    if (record !== undefined) messages.push(await recordedMessage(exchange, record, reader, showSecrets));
-  }
-  return messages;
-}
-
-export async function recordedMessage(
-  exchange: Exchange,
-  record: MessageRecord,
-  reader: MessageReader,
-  showSecrets: boolean,
-): Promise<RecordedMessage> {
-  const payload = readPayload(exchange, record);
-  const base = {
-    from: record.from,
-    at: record.at,
-    size: record.size,
-    compressed: payload.compression !== undefined,
-    ...(record.kind === "grpc" || record.kind === "body" || record.kind === "text" || record.kind === "binary"
-      ? {}
-      : { kind: record.kind }),
-    ...(payload.complete ? {} : { dropped: true as const }),
-  };
-  if (payload.state === "dropped") return base;
-  const decoded = await reader.decode(exchange, record, { as: "auto", showSecrets, whole: true });
-  const raw = async (): Promise<RecordedMessage> => {
-    const { bytes } = await inflatePayload(exchange, payload);
-    return { ...base, base64: Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString("base64") };
-  };
-  switch (decoded.view) {
-    case "protobuf":
-      if (decoded.reading !== "typed" || decoded.truncated) return raw();
-      return {
-        ...base,
-        ...(decoded.schema.type === undefined ? {} : { type: decoded.schema.type }),
-        value: decoded.json,
-      };
-    case "json":
-      return { ...base, value: decoded.json };
-    case "text":
-      return decoded.problem === undefined || record.kind === "text" ? { ...base, text: decoded.text } : raw();
-    case "form":
-      return {
-        ...base,
-        text: decoded.fields
-          .map(({ name, value }) => `${encodeURIComponent(name)}=${encodeURIComponent(value)}`)
-          .join("&"),
-      };
-    case "close":
-      return { ...base, value: { code: decoded.code, reason: decoded.reason } };
-    default:
-      return raw();
-  }
 }

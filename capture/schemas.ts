@@ -7,6 +7,12 @@ import { SchemaWatcher } from "./schema/watcher.ts";
 /** Methods and types remembered between reloads: more than any workspace calls. */
 const MAX_REMEMBERED = 2000;
 
+export interface TypedBytes {
+  readonly bytes: Uint8Array;
+  /** Full name of the message type. */
+  readonly type: string;
+}
+
 export interface SchemasOptions extends Sources {
   readonly workerFile: string;
   readonly log: Logger;
@@ -98,12 +104,36 @@ export class Schemas {
     }
   }
 
-  async previews(
-    messages: readonly { readonly bytes: Uint8Array; readonly type: string }[],
-  ): Promise<readonly (string | null)[]> {
+  async previews(messages: readonly TypedBytes[]): Promise<readonly (string | null)[]> {
     if (messages.length === 0) return [];
     const copies = messages.map(({ bytes, type }) => ({ bytes: new Uint8Array(bytes), type }));
     return this.#client.run("previews", { messages: copies }).catch(() => messages.map(() => null));
+  }
+
+  /**
+   * The JSON of many messages in one job; null for what does not fit its type. Never rejects: when the worker does not
+   * survive them together, each is tried by itself.
+   */
+  async values(
+    messages: readonly TypedBytes[],
+    outputChars: number,
+  ): Promise<readonly ({ readonly json: unknown } | null)[]> {
+    if (messages.length === 0) return [];
+    const bytes = new Uint8Array(messages.reduce((sum, message) => sum + message.bytes.length, 0));
+    let offset = 0;
+    for (const message of messages) {
+      bytes.set(message.bytes, offset);
+      offset += message.bytes.length;
+    }
+    const parts = messages.map(({ bytes: { length }, type }) => ({ length, type }));
+    try {
+      return await this.#client.run("values", { bytes, messages: parts, outputChars });
+    } catch {
+      if (messages.length === 1 || this.#closed) return messages.map(() => null);
+      const values: ({ readonly json: unknown } | null)[] = [];
+      for (const message of messages) values.push(...(await this.values([message], outputChars)));
+      return values;
+    }
   }
 
   async close(): Promise<void> {

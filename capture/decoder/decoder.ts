@@ -7,6 +7,7 @@ import type { MessageType } from "../schema/types.ts";
 import type { JobName, Jobs, MethodSchema, ProtobufDecoded } from "./jobs.ts";
 import { TREE_CHARACTERS, TREE_ELEMENTS } from "./limits.ts";
 import { MisfitError, readTyped } from "./typed.ts";
+import type { ReadLimits } from "./typed.ts";
 import { wireNodes } from "./wire-nodes.ts";
 
 /** Where only the JSON is wanted, a list of numbers may be longer; memory and time are bounded by the worker's. */
@@ -32,6 +33,8 @@ export class Decoder {
         return this.#note((params as Jobs["note"]["params"]).type);
       case "decode":
         return this.#decode(params as Jobs["decode"]["params"]);
+      case "values":
+        return this.#values(params as Jobs["values"]["params"]);
       case "previews":
         return (params as Jobs["previews"]["params"]).messages.map(({ bytes, type }) => this.#preview(bytes, type));
     }
@@ -97,6 +100,26 @@ export class Decoder {
       if (!(error instanceof WireError) && !(error instanceof MisfitError)) throw error;
       const problem = `The octets do not fit ${type.fullName}: ${error.message} Is the .proto file up to date?`;
       return wireReading(bytes, { ...noteOf(type), problem });
+    }
+  }
+
+  #values({ bytes, messages, outputChars }: Jobs["values"]["params"]): Jobs["values"]["result"] {
+    let offset = 0;
+    return messages.map(({ length, type }) => {
+      const message = bytes.subarray(offset, (offset += length));
+      return this.#value(message, type, { elements: JSON_ELEMENTS, characters: outputChars });
+    });
+  }
+
+  #value(bytes: Uint8Array, typeName: string, limits: ReadLimits): { readonly json: unknown } | null {
+    const type = this.#universe?.message(typeName);
+    if (type === undefined) return null;
+    try {
+      const { json, truncated } = readTyped(bytes, type, (name) => this.#universe?.message(name), limits);
+      return truncated ? null : { json };
+    } catch (error) {
+      if (error instanceof WireError || error instanceof MisfitError) return null;
+      throw error;
     }
   }
 

@@ -12,6 +12,18 @@ export interface Jobs {
   note: { params: { type: string }; result: SchemaNote };
   /** One message. `type` empty: the wire reading. */
   decode: { params: { bytes: Uint8Array; schema: SchemaNote; outputChars: number }; result: ProtobufDecoded };
+  /**
+   * The JSON of many messages, whose octets follow each other in `bytes`: one job, since a message takes far less time
+   * than a job. Null: it does not fit its type, or has more than `outputChars` characters.
+   */
+  values: {
+    params: {
+      bytes: Uint8Array;
+      messages: readonly { readonly length: number; readonly type: string }[];
+      outputChars: number;
+    };
+    result: readonly ({ readonly json: unknown } | null)[];
+  };
   /** First lines of many small messages. */
   previews: {
     params: { messages: readonly { bytes: Uint8Array; type: string }[] };
