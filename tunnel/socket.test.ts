@@ -161,6 +161,86 @@ test("a reset of the peer is no end", async (t) => {
   assert.deepEqual(protocol.log, ["closed"]);
 });
 
+/** Wants to be told of a failed write. */
+class Listener extends Recorder {
+  readonly failed: Promise<void>;
+  #failed = (): void => undefined;
+  constructor(transport: Transport) {
+    super(transport);
+    this.failed = new Promise((resolve) => (this.#failed = resolve));
+  }
+  writingFailed(): void {
+    this.log.push("failed");
+    this.#failed();
+  }
+}
+
+const LAST_WORDS = Buffer.concat([Buffer.alloc(64 * 1024, "."), Buffer.from("last words")]);
+
+/** The peer says something and resets; then we write. */
+async function writeAfterReset<P extends Recorder>(
+  t: { after: (run: () => void) => void },
+  make: (transport: Transport) => P,
+): Promise<{ near: Socket; protocol: P }> {
+  const [near, far] = await pair(t);
+  const protocol = attachSocket(near, make);
+  protocol.transport.pauseReading();
+  far.write(LAST_WORDS);
+  // A socket whose buffer is full reads no more: it cannot learn of the reset but by writing.
+  while (near.readableLength < near.readableHighWaterMark) await new Promise(setImmediate);
+  far.resetAndDestroy();
+  await once(far, "close");
+  const write = setInterval(() => protocol.transport.outbox.put(Buffer.from("more")), 1);
+  t.after(() => clearInterval(write));
+  return { near, protocol };
+}
+
+async function failedWrite(t: { after: (run: () => void) => void }): Promise<{ near: Socket; protocol: Listener }> {
+  const { near, protocol } = await writeAfterReset(t, (transport) => new Listener(transport));
+  await Promise.race([protocol.failed, protocol.closed]);
+  assert.deepEqual(protocol.log, ["failed"]);
+  return { near, protocol };
+}
+
+test("after a failed write what the peer sent before is received, and its end is no end", async (t) => {
+  const { near, protocol } = await failedWrite(t);
+  assert.equal(near.destroyed, false);
+  assert.equal(protocol.transport.outbox.blocked, true);
+  protocol.transport.resumeReading();
+  await protocol.closed;
+  assert.equal(protocol.log.at(-1), "closed");
+  const received = protocol.log.slice(1, -1).map((line) => line.slice("receive ".length));
+  assert.equal(received.join(""), LAST_WORDS.toString());
+});
+
+test("after a failed write `close` waits for nothing", async (t) => {
+  const { near, protocol } = await failedWrite(t);
+  protocol.transport.close();
+  assert.equal(near.destroyed, true);
+  await protocol.closed;
+  assert.deepEqual(protocol.log, ["failed", "closed"]);
+});
+
+test("after a failed write a protocol that does not read keeps the socket for 30 s, not longer", async (t) => {
+  const { near, protocol } = await failedWrite(t);
+  const transport = protocol.transport as Transport & Pick<ByteProtocol, "tick">;
+  for (const [now, destroyed] of [
+    [1_000_000, false],
+    [1_029_000, false],
+    [1_031_000, true],
+  ] as const) {
+    transport.tick(now);
+    assert.equal(near.destroyed, destroyed);
+  }
+  await protocol.closed;
+});
+
+test("a protocol that has no use for last words is closed by the failed write", async (t) => {
+  const { protocol } = await writeAfterReset(t, (transport) => new Recorder(transport));
+  await protocol.closed;
+  assert.deepEqual(protocol.log, ["closed"]);
+});
+
 test("paused means paused", async (t) => {
   const [near, far] = await pair(t);
   const protocol = attach(near);

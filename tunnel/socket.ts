@@ -19,6 +19,12 @@ const FLUSH_LINGER_MS = 30_000;
  */
 const FIN_LINGER_MS = 2_000;
 
+/**
+ * After a failed write, how long a protocol may leave unread what the peer sent before it went: what a body may stall
+ * elsewhere. The peer is gone, so only a protocol that does not read (its visitor is slow) can make this last.
+ */
+const FAILED_LINGER_MS = 30_000;
+
 /** Dead peers behind a NAT are found by the kernel when nothing else asks. */
 const TCP_KEEPALIVE_MS = 30_000;
 
@@ -42,6 +48,8 @@ export function attachSocket<P extends ByteProtocol>(
   return protocol;
 }
 
+type WriteCallback = (error?: Error | null) => void;
+
 class SocketTransport implements Transport {
   readonly outbox: Outbox;
   readonly #socket: Socket;
@@ -53,8 +61,10 @@ class SocketTransport implements Transport {
   #paused = false;
   #reading = false;
   #finished = false;
+  /** A write failed, and the protocol still wants what was received before. */
+  #failed = false;
   #gone = false;
-  /** When the present linger began; set at the first tick after `close`. */
+  /** When the present linger began; set at the first tick after `close` or a failed write. */
   #lingerSince: number | undefined;
 
   constructor(socket: Socket) {
@@ -74,6 +84,7 @@ class SocketTransport implements Transport {
 
   start(protocol: ByteProtocol, initial: Uint8Array | undefined): void {
     this.#protocol = protocol;
+    if (protocol.writingFailed !== undefined) this.#holdFailedWrites();
     watch(this);
     queueMicrotask(() => {
       if (this.#gone) return;
@@ -115,7 +126,8 @@ class SocketTransport implements Transport {
     if (this.#closing) return;
     this.endWriting();
     this.#closing = true;
-    if (this.#reading) this.#socket.resume();
+    if (this.#failed) this.#socket.destroy();
+    else if (this.#reading) this.#socket.resume();
   }
 
   destroy(): void {
@@ -138,6 +150,10 @@ class SocketTransport implements Transport {
       if (now - this.#lingerSince > limit) this.#socket.destroy();
       return;
     }
+    if (this.#failed) {
+      this.#lingerSince ??= now;
+      if (now - this.#lingerSince > FAILED_LINGER_MS) this.#socket.destroy();
+    }
     try {
       this.#protocol?.tick(now);
     } catch (error) {
@@ -147,6 +163,7 @@ class SocketTransport implements Transport {
 
   readonly #receive = (bytes: Uint8Array): void => {
     if (this.#closing) return;
+    this.#lingerSince = undefined;
     try {
       this.#protocol?.receive(bytes);
     } catch (error) {
@@ -156,6 +173,11 @@ class SocketTransport implements Transport {
 
   readonly #end = (): void => {
     if (this.#closing) return;
+    if (this.#failed) {
+      // The failed write has consumed the socket's error, and after it the kernel says "end" to a reset connection too.
+      this.#socket.destroy();
+      return;
+    }
     try {
       this.#protocol?.receiveEnd();
     } catch (error) {
@@ -179,6 +201,45 @@ class SocketTransport implements Transport {
     // "drain" comes only after a write was answered with false, which writableNeedDrain tells.
     if (socket.writableLength > HIGH_WATER_BYTES && socket.writableNeedDrain) this.outbox.blocked = true;
   };
+
+  /**
+   * Node destroys a socket when a write on it fails, with everything that arrived before and was not read yet: the
+   * answer of a service that refuses an upload and closes (RFC 9112 section 9.6). So the failure is kept from the
+   * stream, which then believes the write to be under way, and reading goes on to its end.
+   */
+  #holdFailedWrites(): void {
+    const socket = this.#socket;
+    const write = socket._write.bind(socket);
+    const writeSeveral = socket._writev?.bind(socket);
+    socket._write = (chunk, encoding, callback) => write(chunk, encoding, this.#holding(callback));
+    if (writeSeveral !== undefined)
+      socket._writev = (chunks, callback) => writeSeveral(chunks, this.#holding(callback));
+  }
+
+  #holding(callback: WriteCallback): WriteCallback {
+    return (error) => {
+      if (error === undefined || error === null || this.#closing || this.#gone) {
+        callback(error);
+        return;
+      }
+      this.#failed = true;
+      this.#writingEnded = true;
+      this.outbox.take();
+      this.outbox.blocked = true;
+      // The write may have been made from within the protocol (`endWriting`).
+      queueMicrotask(() => {
+        if (this.#closing) {
+          this.#socket.destroy();
+          return;
+        }
+        try {
+          this.#protocol?.writingFailed?.();
+        } catch (defect) {
+          this.#defect("writingFailed", defect);
+        }
+      });
+    };
+  }
 
   readonly #drain = (): void => {
     if (!this.outbox.blocked) return;

@@ -29,6 +29,12 @@ export interface ByteProtocol {
   transportClosed(): void;
   /** `transport.outbox.blocked` was true and is false again: queued DATA may flow. */
   drained(): void;
+  /**
+   * Nothing more arrives at the peer, and the last octets sent may not have arrived either; what the peer sent before
+   * that is still received. After it comes `transportClosed`, never `receiveEnd`: a FIN and a reset can no longer be
+   * told apart. A protocol without this method has its transport closed at once instead.
+   */
+  writingFailed?(): void;
   /** Called about once a second with a monotonic time in milliseconds: rates, stalls and time limits are judged here. */
   tick(now: number): void;
 }

@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import http from "node:http";
+import net from "node:net";
 import { after, before, describe, test } from "node:test";
 import { startHttp } from "../../sample/http/server.ts";
 import type { RunningService } from "../../sample/service.ts";
@@ -199,6 +200,52 @@ describe("requests", () => {
       echo.close();
     }
   });
+});
+
+describe("a service that refuses an upload and closes without reading it", () => {
+  const body = Buffer.alloc(5_000_000);
+  for (const [what, head] of [
+    ["with Connection: close", "HTTP/1.1 413 Too Large\r\nConnection: close\r\nContent-Length: 9\r\n\r\n"],
+    ["without a word about closing", "HTTP/1.1 413 Too Large\r\nContent-Length: 9\r\n\r\n"],
+    ["in chunks", "HTTP/1.1 413 Too Large\r\nTransfer-Encoding: chunked\r\n\r\n9\r\n"],
+  ] as const)
+    test(`${what}: its answer arrives each time`, async () => {
+      const tail = what === "in chunks" ? "\r\n0\r\n\r\n" : "";
+      const target = await refusing(`${head}too large${tail}`);
+      try {
+        for (const send of [request, request2])
+          for (let round = 0; round < 10; round++) {
+            const answer = await send(target.address, "/", { method: "POST", body });
+            assert.deepEqual([answer.status, answer.body], [413, "too large"], send.name);
+          }
+      } finally {
+        target.close();
+      }
+    });
+
+  test("its answer cut short is an error, not an end", async () => {
+    const target = await refusing("HTTP/1.1 413 Too Large\r\nContent-Length: 10\r\n\r\ntoo large");
+    try {
+      for (const send of [request, request2])
+        await assert.rejects(send(target.address, "/", { method: "POST", body }), send.name);
+    } finally {
+      target.close();
+    }
+  });
+
+  /** Says `answer` when the first octets come, reads no more, and closes as soon as the answer has left. */
+  async function refusing(answer: string): Promise<{ address: string; close(): void }> {
+    const server = net.createServer((socket) => {
+      socket.on("error", () => undefined);
+      socket.once("data", () => {
+        socket.pause();
+        socket.write(answer, () => socket.destroy());
+      });
+    });
+    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+    const { address } = await path.share((server.address() as net.AddressInfo).port);
+    return { address, close: () => server.close() };
+  }
 });
 
 describe("by hand", () => {

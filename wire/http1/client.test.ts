@@ -374,6 +374,58 @@ describe("an answer before the end of the request", () => {
     stream.sendData(bytes("body"), true);
     assert.ok(!rig.transport.written.includes("body"));
   });
+
+  const ANSWER = "HTTP/1.1 413 No\r\nContent-Length: 2\r\n\r\nok";
+  const ANSWERED = ["head :status=413|content-length=2", "data ok", "END"];
+
+  for (const [when, act] of [
+    ["before the answer", (rig: ClientRig) => (rig.client.writingFailed(), rig.feed(ANSWER))],
+    ["within the answer", (rig: ClientRig) => (rig.feed(ANSWER.slice(0, -1)).client.writingFailed(), rig.feed("k"))],
+    ["after the answer", (rig: ClientRig) => rig.feed(ANSWER).client.writingFailed()],
+  ] as const)
+    test(`nothing can be sent any more, ${when}: the answer is complete, the connection is not used again`, () => {
+      const rig = new ClientRig();
+      rig.open(request("POST", "/"), false);
+      act(rig);
+      const told = rig.log.filter((line) => line !== "draining");
+      const body = told.filter((line) => line.startsWith("data")).map((line) => line.slice("data ".length));
+      assert.equal(body.join(""), "ok");
+      assert.deepEqual(
+        told.filter((line) => !line.startsWith("data")),
+        [ANSWERED[0], "END", "destroy", "reset service unneeded"],
+      );
+      assert.equal(rig.client.capacity, 0);
+      rig.client.transportClosed();
+      assert.deepEqual(rig.log.slice(-1), ["ended"]);
+    });
+
+  test("reset by the service after the whole answer: it stays complete", () => {
+    const rig = new ClientRig();
+    rig.open(request("POST", "/"), false);
+    rig.feed(ANSWER).client.transportClosed();
+    assert.deepEqual(rig.log, [...ANSWERED, "reset service unneeded", "ended"]);
+  });
+
+  for (const [what, text, told] of [
+    ["no answer", "", []],
+    ["half a head", "HTTP/1.1 413", []],
+    ["half a body", ANSWER.slice(0, -1), ["head :status=413|content-length=2", "data o"]],
+    ["a body without a length", "HTTP/1.1 413 No\r\n\r\nok", ["head :status=413", "data ok"]],
+  ] as const)
+    test(`nothing can be sent any more and there was ${what}: a cut`, () => {
+      const rig = new ClientRig();
+      rig.open(request("POST", "/"), false);
+      rig.client.writingFailed();
+      rig.feed(text).client.transportClosed();
+      assert.deepEqual(rig.log, ["draining", ...told, "reset service closed", "ended"]);
+    });
+
+  test("nothing can be sent any more on an idle connection: it is gone", () => {
+    const rig = new ClientRig();
+    rig.client.writingFailed();
+    assert.deepEqual(rig.log, ["draining", "destroy"]);
+    assert.equal(rig.client.capacity, 0);
+  });
 });
 
 describe("WebSocket", () => {

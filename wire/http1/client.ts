@@ -68,6 +68,8 @@ export class Http1Client implements HttpConnection, ExchangeOwner {
   #drainingTold = false;
   #ended = false;
   #peerEnded = false;
+  /** The service takes nothing any more; what it said before is still read. */
+  #writingFailed = false;
   #failure: Failure | undefined;
 
   #exchange: Exchange | undefined;
@@ -209,8 +211,19 @@ export class Http1Client implements HttpConnection, ExchangeOwner {
     }
   }
 
+  writingFailed(): void {
+    this.#writingFailed = true;
+    this.#persistent = false;
+    this.#tellDraining();
+    if (this.#phase === "idle") this.#destroy();
+    else if (this.#phase === "answered") this.#settle();
+  }
+
   transportClosed(): void {
+    const exchange = this.#exchange;
+    const answered = this.#phase === "answered";
     this.#phase = "closed";
+    if (answered && exchange !== undefined) this.#unneeded(exchange);
     this.#tell({ by: this.#peer, code: "closed", message: `The connection of the ${this.#peer} was closed.` });
     this.#end();
   }
@@ -264,7 +277,7 @@ export class Http1Client implements HttpConnection, ExchangeOwner {
       // What was kept back is not wanted, and the connection is not used again (RFC 9931): `#settle` says "unneeded".
       this.#early = [];
     }
-    this.#persistent = response.persistent && this.#accept === undefined;
+    this.#persistent = response.persistent && this.#accept === undefined && !this.#writingFailed;
     if (!this.#persistent) this.#tellDraining();
     this.#body.start(response.kind, response.length);
     const complete = this.#body.state === "done";
@@ -403,16 +416,21 @@ export class Http1Client implements HttpConnection, ExchangeOwner {
         }
       } else if (!this.#persistent || this.#peerEnded) {
         // RFC 9112 section 9.6: after an answer with `close` the service reads no more.
-        this.#release();
-        this.#completed++;
-        this.#destroy();
-        exchange.events.resetReceived({
-          by: this.#peer,
-          code: "unneeded",
-          message: "The service answered completely and takes no more of the request.",
-        });
+        this.#unneeded(exchange);
       }
     }
+  }
+
+  /** The answer is complete, and the rest of the request has nobody to take it. */
+  #unneeded(exchange: Exchange): void {
+    this.#release();
+    this.#completed++;
+    this.#destroy();
+    exchange.events.resetReceived({
+      by: this.#peer,
+      code: "unneeded",
+      message: "The service answered completely and takes no more of the request.",
+    });
   }
 
   #release(): void {
