@@ -4,7 +4,7 @@ import zlib from "node:zlib";
 import { oneLine, readContent, readEvent } from "./content.ts";
 import { readImage } from "./image.ts";
 import { decompress, inflateMessage, MAX_INFLATED } from "./inflate.ts";
-import { MESSAGE_CAP } from "./track.ts";
+import { MESSAGE_CAP } from "./limits.ts";
 
 const options = { complete: true, maxText: 1000, showSecrets: false };
 

@@ -3,11 +3,14 @@ import { joinPayload } from "../wire/websocket/message.ts";
 import type { Exchange } from "./exchange.ts";
 import { inflateMessage, SKIP_BYTES, skipMessages } from "./inflate.ts";
 import type { DeflatedMessage } from "./inflate.ts";
+import { FOLLOW_BYTES } from "./limits.ts";
 import { fieldValue } from "./media.ts";
 import { Pace } from "./pace.ts";
 
 /** Windows kept for each side, 32 KiB each: from one of them on, messages are skipped again when an older one is asked for. */
 const MAX_CHECKPOINTS = 16;
+/** Messages between two windows at least. */
+const LEAST_SPACING = 64;
 /** Sides of exchanges whose windows are kept: those looked at last, 8 MiB in all. For others one begins at the start. */
 const MAX_CHAINS = 16;
 /** Messages skipped in one go: short ones, of which more would hold up who asks for the next page. */
@@ -47,15 +50,14 @@ export class DeflateChain {
   readonly #side: Side;
   readonly #pace = new Pace();
   #checkpoints: Checkpoint[] = [];
-  #spacing = 64;
   /** Behind the message inflated last: looking at one after another inflates each once. */
   #latest: Checkpoint | undefined;
   /** The message at which the chain broke: it and what follows cannot be inflated. */
   #brokenAt = Infinity;
-  #brokenWhy = "";
   /** What is asked for at the same time is done in order, so that each message continues where the one before ended. */
   #queue: Promise<unknown> = Promise.resolve();
   #skips = 0;
+  #following = false;
 
   constructor(exchange: Exchange, side: Side) {
     this.#exchange = exchange;
@@ -65,6 +67,40 @@ export class DeflateChain {
   /** How often messages were skipped in one go, for tests. */
   get skips(): number {
     return this.#skips;
+  }
+
+  /** Resolves when all that was asked for until now is done. */
+  get idle(): Promise<unknown> {
+    return this.#queue;
+  }
+
+  /** Keeps a window behind what passed until now, so that what follows can be inflated without it. */
+  follow(): void {
+    // Behind already: when this one is done, the next call catches up.
+    if (this.#following || deflateParameters(this.#exchange, this.#side)?.contextTakeover !== true) return;
+    this.#following = true;
+    this.#queue = this.#queue.then(() => this.#follow());
+  }
+
+  async #follow(): Promise<void> {
+    const [first] = this.#checkpoints;
+    if (first !== undefined && !this.#leadsOn(first)) this.#checkpoints.shift();
+    const { total } = this.#exchange.messages;
+    const from = this.#nearest(total);
+    await this.#reach(total, from);
+    this.#following = false;
+  }
+
+  /** The message behind it is still there: without it, the window is of no use. */
+  #leadsOn({ behind }: Checkpoint): boolean {
+    const { messages } = this.#exchange;
+    for (let at = behind + 1; at < messages.total; at++) {
+      const record = messages.get(at);
+      if (record === undefined) return false;
+      if (record.from === this.#side && record.compressed)
+        return this.#exchange.log(this.#side).has(record.start, record.end);
+    }
+    return true;
   }
 
   /** The compressed message with this index, which is of this side and complete. Never rejects. */
@@ -80,33 +116,31 @@ export class DeflateChain {
 
   async #inflate(index: number, payload: Uint8Array): Promise<DeflatedMessage> {
     this.#use();
-    const from = this.#nearest(index);
-    const window = await this.#windowBefore(index, (from?.behind ?? -1) + 1, from?.window ?? EMPTY);
-    if (window === undefined) return broken(this.#brokenWhy);
+    const window = await this.#reach(index, this.#nearest(index));
+    if (typeof window === "string") return broken(window);
     await this.#pace.rest();
     const result = await inflateMessage(payload, window);
     if (result.window !== undefined) this.#note(index, result.window);
     return result;
   }
 
-  /** Skips the messages of this side from `at` on until `index`. Undefined: the chain is broken before it. */
-  async #windowBefore(index: number, at: number, before: Uint8Array): Promise<Uint8Array | undefined> {
-    let window: Uint8Array | undefined = before;
-    for (let next = at; next < index && window !== undefined;) {
+  /** The window before the message `index`, from that of an earlier one on; or why there is none. */
+  async #reach(index: number, from: Checkpoint | undefined): Promise<Uint8Array | string> {
+    let window: Uint8Array | string = from?.window ?? EMPTY;
+    for (let next = (from?.behind ?? -1) + 1; next < index && typeof window !== "string";) {
       const run: { index: number; payload: Uint8Array }[] = [];
       for (let octets = 0; next < index && octets < SKIP_BYTES && run.length < SKIP_MESSAGES; next++) {
-        if (next >= this.#brokenAt) return undefined;
-        const record = this.#exchange.messages.get(next);
-        if (record === undefined)
-          return this.#break(next, "An earlier message, to which this one refers, is no longer in the capture.");
-        if (record.from !== this.#side || !record.compressed) continue;
+        const found = this.#payloadAt(next);
+        if (found === undefined) continue;
+        if (typeof found === "string") {
+          // What comes before it is still noted.
+          if (run.length === 0) return found;
+          break;
+        }
         // What does not fit any more begins the next run.
-        octets += record.end - record.start;
+        octets += found.length;
         if (octets > SKIP_BYTES && run.length > 0) break;
-        const { bytes, complete } = this.#exchange.log(this.#side).read(record.start, record.end);
-        if (!complete)
-          return this.#break(next, "An earlier message, to which this one refers, is not, or not all, in the capture.");
-        run.push({ index: next, payload: joinPayload(bytes, false) });
+        run.push({ index: next, payload: found });
       }
       window = await this.#skip(run, window);
       await this.#pace.rest();
@@ -114,10 +148,22 @@ export class DeflateChain {
     return window;
   }
 
+  /** Undefined: it is none of this chain. Text: it cannot be had, and why. */
+  #payloadAt(index: number): Uint8Array | string | undefined {
+    if (index >= this.#brokenAt) return "An earlier message, to which this one refers, cannot be inflated.";
+    const record = this.#exchange.messages.get(index);
+    if (record === undefined) return "An earlier message, to which this one refers, is no longer in the capture.";
+    if (record.from !== this.#side || !record.compressed) return undefined;
+    if (record.completedAt === 0) return "An earlier message, to which this one refers, is not complete.";
+    const { bytes, complete } = this.#exchange.log(this.#side).read(record.start, record.end);
+    if (!complete) return "An earlier message, to which this one refers, is not, or not all, in the capture.";
+    return joinPayload(bytes, false);
+  }
+
   async #skip(
-    run: readonly { index: number; payload: Uint8Array }[],
+    run: readonly { readonly index: number; readonly payload: Uint8Array }[],
     before: Uint8Array,
-  ): Promise<Uint8Array | undefined> {
+  ): Promise<Uint8Array | string> {
     const last = run.at(-1);
     if (last === undefined) return before;
     this.#skips++;
@@ -135,21 +181,15 @@ export class DeflateChain {
     let window = before;
     for (const { index, payload } of run) {
       const result = await inflateMessage(payload, window);
-      if (result.window === undefined)
-        return this.#break(index, "An earlier message, to which this one refers, cannot be inflated.");
+      if (result.window === undefined) {
+        this.#brokenAt = Math.min(this.#brokenAt, index);
+        return "An earlier message, to which this one refers, cannot be inflated.";
+      }
       window = result.window;
       this.#note(index, window);
       await this.#pace.rest();
     }
     return window;
-  }
-
-  #break(at: number, why: string): Uint8Array | undefined {
-    if (at < this.#brokenAt) {
-      this.#brokenAt = at;
-      this.#brokenWhy = why;
-    }
-    return undefined;
   }
 
   /** Marks this chain as used, and lets the one that was not for the longest time forget its windows. */
@@ -159,9 +199,14 @@ export class DeflateChain {
     const [oldest] = recent;
     if (recent.size <= MAX_CHAINS || oldest === undefined) return;
     recent.delete(oldest);
-    oldest.#checkpoints = [];
-    oldest.#latest = undefined;
-    oldest.#spacing = 64;
+    oldest.#forget();
+  }
+
+  /** Of a stream whose beginning may be gone, some windows stay: without any, nothing of it could be inflated. */
+  #forget(): void {
+    const long = this.#exchange.log(this.#side).position >= FOLLOW_BYTES && !this.#exchange.removed;
+    this.#checkpoints = long ? this.#checkpoints.filter((_checkpoint, index) => index % 4 === 0) : [];
+    this.#latest = undefined;
   }
 
   /** The last window before the message, wherever it is kept. */
@@ -173,12 +218,15 @@ export class DeflateChain {
 
   #note(behind: number, window: Uint8Array): void {
     this.#latest = { behind, window };
+    const [first] = this.#checkpoints;
     const last = this.#checkpoints.at(-1);
-    if (last !== undefined && behind < last.behind + this.#spacing) return;
+    if (first !== undefined && last !== undefined) {
+      const spacing = Math.max(LEAST_SPACING, (behind - first.behind) / MAX_CHECKPOINTS);
+      if (behind < last.behind + spacing) return;
+    }
     this.#checkpoints.push({ behind, window });
     if (this.#checkpoints.length <= MAX_CHECKPOINTS) return;
     this.#checkpoints = this.#checkpoints.filter((_checkpoint, index) => index % 2 === 0);
-    this.#spacing *= 2;
   }
 }
 

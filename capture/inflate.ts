@@ -1,6 +1,6 @@
 import { promisify } from "node:util";
 import zlib from "node:zlib";
-import { MESSAGE_CAP } from "./track.ts";
+import { MESSAGE_CAP } from "./limits.ts";
 
 /** Octets that a payload may have after decompression: as many as are captured of a message that is not compressed. */
 export const MAX_INFLATED = MESSAGE_CAP;

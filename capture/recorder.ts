@@ -7,6 +7,7 @@ import type { Layout } from "./detect.ts";
 import type { Exchange } from "./exchange.ts";
 import { fieldValue, mediaType } from "./media.ts";
 import type { MessageLog } from "./message-log.ts";
+import { chainOf } from "./payload.ts";
 import type { ExchangeTap } from "./tap.ts";
 import { createTrack } from "./track.ts";
 import type { Track, TrackContext } from "./track.ts";
@@ -125,6 +126,10 @@ export class Recorder implements ExchangeTap, TrackContext {
   capped(index: number): void {
     this.#exchange.capped = true;
     this.messages.markCapped(index);
+  }
+
+  compressed(side: Side): void {
+    chainOf(this.#exchange, side).follow();
   }
 
   closing(side: Side, index: number): void {

@@ -10,7 +10,7 @@ import { EXCHANGE_CAP } from "./recorder.ts";
 import { Ring } from "./ring.ts";
 import { Store } from "./store.ts";
 import type { ExchangeTap } from "./tap.ts";
-import { MESSAGE_CAP } from "./track.ts";
+import { MESSAGE_CAP } from "./limits.ts";
 
 const SHARE = { id: "s1", port: 3000, name: "web" };
 const MIB = 1024 * 1024;

@@ -67,7 +67,7 @@ function openSocket(store: Pick<Store, "opened">, extensions: string | undefined
 }
 
 /** Messages of permessage-deflate with context takeover, as a sender makes them. */
-async function deflated(texts: readonly string[]): Promise<Buffer[]> {
+async function deflated(texts: readonly (string | Buffer)[]): Promise<Buffer[]> {
   const stream = zlib.createDeflateRaw();
   const parts: Buffer[] = [];
   stream.on("data", (part: Buffer) => parts.push(part));
@@ -235,6 +235,37 @@ describe("long streams", () => {
     const decoded = await reader.decode(exchange, last, { as: "text", showSecrets: true });
     assert.ok(decoded.view === "text");
     assert.equal(decoded.text, "second second first");
+  });
+
+  it("inflates the latest of a compressed stream whose beginning is gone", async () => {
+    const tap = openSocket(store, "permessage-deflate");
+    const exchange = latest();
+    const chain = chainOf(exchange, "service");
+    // 24 MiB of what does not compress, of which each message begins like the one before: 16 MiB are kept.
+    let seed = 1;
+    const noise = Buffer.from(Array.from({ length: 20_000 }, () => (seed = (seed * 48_271) % 2_147_483_647) >> 8));
+    const texts: Buffer[] = [];
+    for (let index = 0; index < 1200; index++) {
+      for (let at = 1000; at < noise.length; at += 4) noise.writeUInt32LE((seed = (seed * 48_271) % 2_147_483_647), at);
+      texts.push(Buffer.from(noise));
+    }
+    for (const payload of await deflated(texts)) {
+      tap.dataReceived("service", frame(payload, true), false);
+      await chain.idle;
+    }
+    assert.equal(exchange.messages.total, 1200);
+    assert.ok(exchange.service.evicted);
+    for (const index of [1199, 600, 900, 1000]) {
+      const record = exchange.messages.get(index);
+      assert.ok(record !== undefined);
+      const bytes = await reader.bytes(exchange, record, true);
+      assert.equal(Buffer.from(bytes).compare(texts[index] ?? EMPTY), 0, `message ${index}`);
+    }
+    // Looking at what is gone harms nothing.
+    const [first] = await reader.summaries(exchange, [exchange.messages.get(0) ?? assert.fail()]);
+    assert.equal(first?.state, "dropped");
+    const last = exchange.messages.get(1198) ?? assert.fail();
+    assert.equal(Buffer.from(await reader.bytes(exchange, last, true)).compare(texts[1198] ?? EMPTY), 0);
   });
 
   it("forgets the windows of streams not looked at for long, and reads them again", async () => {

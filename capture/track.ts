@@ -10,15 +10,10 @@ import {
 import type { Side } from "../wire/stream.ts";
 import { MessageReader } from "../wire/websocket/message.ts";
 import type { ByteLog } from "./byte-log.ts";
+import { FOLLOW_BYTES, MESSAGE_CAP } from "./limits.ts";
 import type { Layout } from "./detect.ts";
 import type { MessageLog } from "./message-log.ts";
 import type { MessageKind } from "./protocol.ts";
-
-/**
- * Octets of one message that are captured: gRPC's own default limit is 4 MiB of message, and who sends one of those
- * wants to see it, with room for framing and for those who raised their limit to the usual next step.
- */
-export const MESSAGE_CAP = 8 * 1024 * 1024;
 
 /** What the tracks of an exchange share. */
 export interface TrackContext {
@@ -29,6 +24,8 @@ export interface TrackContext {
   capped(index: number): void;
   /** A message is complete that may tell the exchange's fate: trailers in a body, an end-of-stream, a close frame. */
   closing(side: Side, index: number): void;
+  /** Another `FOLLOW_BYTES` of messages passed that may be compressed with what came before them. */
+  compressed(side: Side): void;
 }
 
 /**
@@ -160,9 +157,11 @@ class WebSocketTrack extends Track {
   readonly #reader: MessageReader;
   #at = 0;
   #closing = -1;
+  #followAt: number;
 
   constructor(side: Side, log: ByteLog, context: TrackContext, compression: boolean) {
     super(side, log, context);
+    this.#followAt = compression ? FOLLOW_BYTES : Infinity;
     const { messages } = context;
     this.#reader = new MessageReader(
       { masked: side === "visitor", compression },
@@ -192,6 +191,10 @@ class WebSocketTrack extends Track {
   }
 
   protected override appended(): void {
+    if (this.log.position >= this.#followAt) {
+      this.#followAt = this.log.position + FOLLOW_BYTES;
+      this.context.compressed(this.side);
+    }
     if (this.#closing < 0) return;
     this.context.closing(this.side, this.#closing);
     this.#closing = -1;
