@@ -26,6 +26,7 @@ test("a line says what was asked and how it ended", () => {
       { protocol: "grpc", path: "/p.S/M", grpcStatus: 5, grpcMessage: "gone" },
       "09:26:53  grpc      p.S/M  NOT_FOUND (gone)  12 ms",
     ],
+    [{ protocol: "grpc", path: "/p.S/M", grpcStatus: 0, grpcMessage: "OK" }, "09:26:53  grpc      p.S/M  OK  12 ms"],
     [{ protocol: "grpc", path: "/p.S/M", grpcStatus: 99 }, "09:26:53  grpc      p.S/M  status 99  12 ms"],
     [
       { status: null, failure: { by: "service", code: "closed", message: "" } },

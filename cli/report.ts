@@ -50,7 +50,7 @@ export function humanReport(out: LineWriter, messages: LineWriter, version: stri
       say(`  ${`port ${port}`.padEnd(12)} ${printable(url)}`);
       for (const alternative of alternativeUrls) say(`  ${"".padEnd(12)} ${printable(alternative)}`);
       if (reach === "public") say(`  ${"".padEnd(12)} Whoever has this URL can reach port ${port}.`);
-      if (reach === "lan") say(`  ${"".padEnd(12)} Everybody in your network who has a URL can reach port ${port}.`);
+      if (reach === "lan") say(`  ${"".padEnd(12)} ${describeLan(port, alternativeUrls)}`);
       if (kind === "tcp") say(`  ${"".padEnd(12)} TCP: bytes are passed on as they are.`);
     },
     inspector: (url) => say(`  ${"inspector".padEnd(12)} ${url}`),
@@ -65,13 +65,19 @@ export function humanReport(out: LineWriter, messages: LineWriter, version: stri
   };
 }
 
+function describeLan(port: number, urls: readonly string[]): string {
+  const lan = urls.find((url) => !/:\/\/(127\.|localhost|\[::1\]|[^/:]+\.localhost)/.test(url));
+  if (lan === undefined) return `No address in a local network was found: only this machine can reach port ${port}.`;
+  return `Everybody in your local network can reach port ${port} at ${printable(lan)}. Other URLs: this machine only.`;
+}
+
 function describeChange({ port, state, relayUrl, problem }: ShareInfo): string {
-  const reason = problem === undefined ? "" : ` ${problem.message}`;
+  const reason = problem === undefined ? "" : ` ${problem.message.replace(/\.?$/, ".")}`;
   switch (state) {
     case "online":
       return `Port ${port} is reachable.`;
     case "connecting":
-      return `Port ${port}: waiting for the relay ${relayUrl}.${reason}`;
+      return `Port ${port}: no connection to the relay ${relayUrl} yet; trying until there is one.${reason}`;
     case "reconnecting":
       return `Port ${port} is not reachable at the moment: no connection to the relay ${relayUrl}; trying again.${reason}`;
     case "refused":

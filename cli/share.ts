@@ -4,6 +4,7 @@ import os from "node:os";
 import path from "node:path";
 import { createAgent } from "../agent/agent.ts";
 import { startInspectorServer } from "../agent/inspector-server.ts";
+import { listeningPorts } from "../agent/ports/listening-ports.ts";
 import type { Agent, GrantedShare, RelayEndpoint, ShareInfo, ShareOptions } from "../agent/options.ts";
 import { ShareError } from "../agent/share-error.ts";
 import { createCapture } from "../capture/capture.ts";
@@ -69,9 +70,14 @@ async function run(
     recording?.dispose();
   });
   const watch = watchShares(agent, report);
+  // Without the system's tool nothing is known, and nothing said.
+  const listening = listeningPorts().catch(() => undefined);
 
   await shareAll(command, relay.endpoint, agent, namesFile(environment), { report, ending, granted: watch.granted });
   if (ending.aborted) return;
+  const heard = await listening;
+  for (const port of command.ports)
+    if (heard !== undefined && !heard.some((one) => one.port === port)) report.note(nothingListens(port, command.tcp));
   if (capture !== undefined && command.inspect !== undefined) {
     const inspector = await startInspectorServer({
       capture,
@@ -87,6 +93,11 @@ async function run(
   const ended = await Promise.race([aborted(ending), watch.allRefused]);
   watch.stop();
   if (ended === "refused") throw new Error("The relay refused every share; see above.");
+}
+
+function nothingListens(port: number, tcp: boolean): string {
+  const what = tcp ? "visitors are disconnected" : "visitors get an error (502) that says so";
+  return `Nothing seems to listen on port ${port} of this machine. Until something does, ${what}.`;
 }
 
 function startCapture(

@@ -7,7 +7,7 @@ import nodePath from "node:path";
 import { after, before, beforeEach, describe, test } from "node:test";
 import { startGrpc } from "../../sample/grpc/server.ts";
 import type { RunningService } from "../../sample/service.ts";
-import { makeCertificateFiles } from "../support/certificate-files.ts";
+import { selfSignedFiles } from "../support/self-signed.ts";
 import { GrpcClient } from "../support/grpc.ts";
 import { begin, beginUpload, startHalfService } from "../support/half.ts";
 import type { HalfService } from "../support/half.ts";
@@ -49,6 +49,14 @@ function portlight(args: readonly string[], options = {}): Program {
   const program = startPortlight(args, state, options);
   running.push(program);
   return program;
+}
+
+async function freePort(): Promise<number> {
+  const server = net.createServer();
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const { port } = server.address() as net.AddressInfo;
+  await new Promise((resolve) => server.close(resolve));
+  return port;
 }
 
 const addressOf = (url: unknown): string => new URL(String(url)).host;
@@ -197,6 +205,23 @@ describe("share", () => {
       assert.equal((await program.stop("SIGINT")).code, 0);
     }));
 
+  test("what is wrong is said: no service, no relay, the local network", () =>
+    programs(async () => {
+      const unused = await freePort();
+      const program = portlight(["share", String(unused), "--lan"]);
+      await program.errorLines.next(5000, "no service", (line) =>
+        line.startsWith(`Nothing seems to listen on port ${unused} `),
+      );
+      await program.lines.next(5000, "who can reach it", (line) => line.includes("network"));
+      await program.stop("SIGINT");
+
+      const waiting = portlight(["share", String(service.port), "--relay", `tcp://127.0.0.1:${unused}`]);
+      await waiting.errorLines.next(5000, "no relay", (line) =>
+        /no connection to the relay .* trying until there is one\. .*ECONNREFUSED\)\.$/.test(line),
+      );
+      assert.equal((await waiting.stop("SIGINT")).code, 0);
+    }));
+
   test("--tcp: any bytes, both ends half-closing", () =>
     programs(async () => {
       const echo = net.createServer({ allowHalfOpen: true }, (socket) => socket.pipe(socket));
@@ -264,7 +289,8 @@ describe("relay and share as two processes", () => {
       await first.program.exited;
       const down = await agent.nextJson("state");
       assert.equal(down["state"], "reconnecting");
-      await new Promise((resolve) => setTimeout(resolve, 1000));
+      // Dialled in vain at least once: the pause before the next attempt has begun to grow.
+      await agent.lines.next(10_000, "a dial in vain", (line) => line.includes('"code":"unreachable"'));
       await relay(first);
       const started = performance.now();
       await until(3000, `an answer at ${url}`, async () => {
@@ -277,7 +303,7 @@ describe("relay and share as two processes", () => {
 
   test("a public relay: TLS, tokens, wildcard names, the same name after a restart", () =>
     programs(async () => {
-      const certificate = makeCertificateFiles("portlight.test");
+      const certificate = selfSignedFiles(["localhost", "portlight.test", "*.portlight.test", "127.0.0.1"]);
       try {
         const token = "a-token-of-the-test-0123456789";
         const tokens = nodePath.join(state, "tokens");

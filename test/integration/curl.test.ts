@@ -6,8 +6,8 @@ import nodePath from "node:path";
 import { after, before, describe, test } from "node:test";
 import { startHttp } from "../../sample/http/server.ts";
 import type { RunningService } from "../../sample/service.ts";
-import { makeCertificateFiles } from "../support/certificate-files.ts";
-import type { CertificateFiles } from "../support/certificate-files.ts";
+import { selfSignedFiles } from "../support/self-signed.ts";
+import type { CertificateFiles } from "../support/self-signed.ts";
 import { curl } from "../support/http.ts";
 import { startPath } from "../support/path.ts";
 import type { Path } from "../support/path.ts";
@@ -27,7 +27,7 @@ let ways: readonly {
 
 before(async () => {
   service = await startHttp();
-  certificate = makeCertificateFiles("portlight.test");
+  certificate = selfSignedFiles(["localhost", "portlight.test", "*.portlight.test", "127.0.0.1"]);
   directory = mkdtempSync(nodePath.join(tmpdir(), "portlight-curl-"));
   writeFileSync(nodePath.join(directory, "five"), Buffer.alloc(5_000_000, "five"));
   local = await startPath();

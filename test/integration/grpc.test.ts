@@ -3,13 +3,14 @@
  * be equal, field by field.
  */
 import assert from "node:assert/strict";
+import { constants } from "node:http2";
 import { after, before, describe, test } from "node:test";
 import { decodeStatus } from "../../sample/grpc/rich-error.ts";
 import { startGrpc } from "../../sample/grpc/server.ts";
 import type { RunningService } from "../../sample/service.ts";
 import { GrpcClient } from "../support/grpc.ts";
 import type { CallResult } from "../support/grpc.ts";
-import { startGzipServer, startWatchedServer } from "../support/grpc-server.ts";
+import { startGzipServer, startResettingServer, startWatchedServer } from "../support/grpc-server.ts";
 import { startPath } from "../support/path.ts";
 import type { Path, Shared } from "../support/path.ts";
 import { Arrivals, within } from "../support/time.ts";
@@ -369,9 +370,9 @@ describe("how calls end", () => {
   ] as const) {
     test(`cancelled by the visitor ${what}: the service is told at once`, async () => {
       await using(shared.address, "diagnostics.v1.Diagnostics", async (client) => {
-        const watched = path.records.items.length;
         const seen = log.items.length;
-        const call = client.start(method);
+        // The record of an earlier call of this method may still be on its way.
+        const call = client.start(method, { metadata: { "x-case": what } });
         call.write(request);
         if (method === "Converse") await call.message(0);
         else call.end();
@@ -379,12 +380,51 @@ describe("how calls end", () => {
         call.cancel();
         assert.equal((await call.result).code, "CANCELLED");
         await log.next(2000, "the cancellation at the service", (line) => line === `cancelled ${method}`, seen);
-        const record = await path.record((one) => one.path.endsWith(method), watched);
+        const record = await path.record(({ request }) =>
+          request.headers.some(([name, value]) => name === "x-case" && value === what),
+        );
         assert.equal(record.failure?.code, "cancelled");
         assert.equal(record.failure.by, "visitor");
       });
     });
   }
+});
+
+describe("RST_STREAM by the service: the same status as directly", () => {
+  // diagnostics.v1.EchoResponse { request_size: 7 }
+  const message = Buffer.from([0x10, 0x07]);
+  for (const [when, messages] of [
+    ["before the head", undefined],
+    ["after the head", []],
+    ["after two messages", [message, message]],
+  ] as const)
+    for (const [name, expected] of [
+      ["NGHTTP2_CANCEL", "CANCELLED"],
+      ["NGHTTP2_INTERNAL_ERROR", "INTERNAL"],
+      ["NGHTTP2_ENHANCE_YOUR_CALM", "RESOURCE_EXHAUSTED"],
+      ["NGHTTP2_INADEQUATE_SECURITY", "PERMISSION_DENIED"],
+    ] as const)
+      test(`${name.slice("NGHTTP2_".length)} ${when}`, async () => {
+        const known = path.records.items.length;
+        const server = await startResettingServer(constants[name], messages);
+        try {
+          const target = await path.share(server.port);
+          const results: CallResult[] = [];
+          for (const address of [`127.0.0.1:${server.port}`, target.address])
+            results.push(
+              await using(address, "diagnostics.v1.Diagnostics", (client) =>
+                client.call("Converse", [{ payload: Buffer.from("x") }], { deadlineMs: 5000 }),
+              ),
+            );
+          const [direct, through] = results;
+          assert.deepEqual([direct?.code, direct?.messages.length], [expected, messages?.length ?? 0]);
+          assert.deepEqual(through, direct);
+          const record = await path.record(({ port }) => port === server.port, known);
+          assert.equal(record.failure?.by, "service");
+        } finally {
+          await server.close();
+        }
+      });
 });
 
 describe("many at once", () => {

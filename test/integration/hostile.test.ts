@@ -3,6 +3,8 @@ import assert from "node:assert/strict";
 import { after, afterEach, before, describe, test } from "node:test";
 import { startHttp } from "../../sample/http/server.ts";
 import type { RunningService } from "../../sample/service.ts";
+import { HEADER_BOMB, HTTP1_ATTACKS, HTTP2_ATTACKS } from "../support/attacks.ts";
+import { GOAWAY, RST_STREAM } from "../support/frames.ts";
 import { RawVisitor, request } from "../support/http.ts";
 import { startPath } from "../support/path.ts";
 import type { Path, Shared } from "../support/path.ts";
@@ -52,24 +54,7 @@ async function answerTo(text: string): Promise<string> {
 }
 
 describe("HTTP/1.1", () => {
-  for (const [what, text, status] of [
-    ["a head of 200 KB", `GET / HTTP/1.1\r\nHost: a\r\nX-Big: ${"x".repeat(200_000)}\r\n\r\n`, 431],
-    ["2 000 fields", `GET / HTTP/1.1\r\nHost: a\r\n${"X-A: 1\r\n".repeat(2000)}\r\n`, 431],
-    ["two lengths", "POST /upload HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\nhello", 400],
-    [
-      "length and chunks",
-      "POST /upload HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
-      400,
-    ],
-    ["a space before the colon", "GET / HTTP/1.1\r\nHost: a\r\nX-A : 1\r\n\r\n", 400],
-    ["a folded line", "GET / HTTP/1.1\r\nHost: a\r\nX-A: 1\r\n 2\r\n\r\n", 400],
-    ["a bare LF in the head", "GET / HTTP/1.1\nHost: a\n\n", 400],
-    ["NUL in a value", "GET / HTTP/1.1\r\nHost: a\r\nX-A: \0\r\n\r\n", 400],
-    ["two hosts", "GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", 400],
-    ["no host in HTTP/1.1", "GET / HTTP/1.1\r\n\r\n", 400],
-    ["rubbish", "\x16\x03\x01rubbish\r\n\r\n", 0],
-    ["an unknown coding", "POST /upload HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: xchunked\r\n\r\n", 0],
-  ] as const)
+  for (const [what, text, status] of HTTP1_ATTACKS)
     test(what, async () => {
       const answer = await answerTo(text);
       if (status === 0) assert.doesNotMatch(answer, /^HTTP\/1\.1 2/);
@@ -89,23 +74,6 @@ describe("HTTP/1.1", () => {
   });
 });
 
-const PREFACE = Buffer.from("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
-
-function frame(type: number, flags: number, stream: number, payload: Uint8Array = Buffer.alloc(0)): Buffer {
-  const head = Buffer.alloc(9);
-  head.writeUIntBE(payload.length, 0, 3);
-  head.writeUInt8(type, 3);
-  head.writeUInt8(flags, 4);
-  head.writeUInt32BE(stream, 5);
-  return Buffer.concat([head, payload]);
-}
-
-const SETTINGS = frame(4, 0, 0);
-/** GET http / of authority "a", by static indexes and one literal. */
-const GET = Buffer.from([0x82, 0x86, 0x84, 0x01, 0x01, 0x61]);
-const many = (count: number, make: (index: number) => Buffer): Buffer =>
-  Buffer.concat(Array.from({ length: count }, (_, index) => make(index)));
-
 /** Types of the frames received, in order. The visitor reads as latin-1: an octet a character. */
 function frameTypes(received: string): number[] {
   const bytes = Buffer.from(received, "latin1");
@@ -115,42 +83,11 @@ function frameTypes(received: string): number[] {
   return types;
 }
 
-const GOAWAY = 7;
-const RST_STREAM = 3;
-
 describe("HTTP/2", () => {
-  for (const [what, bytes] of [
-    ["a frame larger than announced", frame(0, 0, 1, Buffer.alloc(20_000))],
-    ["DATA on stream 0", frame(0, 0, 0, Buffer.alloc(4))],
-    ["an even stream", frame(1, 5, 2, GET)],
-    ["HEADERS that HPACK cannot read", frame(1, 5, 1, Buffer.from([0xff, 0xff, 0xff, 0xff, 0xff, 0xff]))],
-    ["CONTINUATION without HEADERS", frame(9, 4, 1, GET)],
-    ["a window that overflows", frame(8, 0, 0, Buffer.from([0x7f, 0xff, 0xff, 0xff]))],
-    [
-      "1 000 CONTINUATIONs",
-      Buffer.concat([
-        frame(1, 1, 1, GET),
-        many(1000, () => frame(9, 0, 1, Buffer.from([0x00, 0x01, 0x61, 0x01, 0x62]))),
-      ]),
-    ],
-    ["20 000 PINGs", many(20_000, () => frame(6, 0, 0, Buffer.alloc(8)))],
-    ["20 000 SETTINGS", many(20_000, () => SETTINGS)],
-    [
-      "5 000 requests, each reset at once",
-      many(5000, (index) =>
-        Buffer.concat([frame(1, 5, 2 * index + 1, GET), frame(3, 0, 2 * index + 1, Buffer.from([0, 0, 0, 8]))]),
-      ),
-    ],
-    [
-      "5 000 requests with an empty window update",
-      many(5000, (index) =>
-        Buffer.concat([frame(1, 5, 2 * index + 1, GET), frame(8, 0, 2 * index + 1, Buffer.alloc(4))]),
-      ),
-    ],
-  ] as const)
+  for (const [what, bytes] of HTTP2_ATTACKS)
     test(`${what}: GOAWAY, and the connection ends`, async () => {
       const visitor = await RawVisitor.connect(shared.address);
-      visitor.send(Buffer.concat([PREFACE, SETTINGS, bytes]));
+      visitor.send(bytes);
       const how = visitor.closed;
       const answer = await visitor.rest(15_000);
       // A reset may overtake the GOAWAY when the peer still sends; without one it must be there.
@@ -160,12 +97,8 @@ describe("HTTP/2", () => {
     });
 
   test("a header bomb of indexed references: refused, and the connection's other stream lives or the connection ends", async () => {
-    // One field of 4 000 octets, then 3 000 references to it: 12 MB decoded out of 7 KB.
-    const literal = Buffer.concat([Buffer.from([0x40, 0x01, 0x62, 0x7f, 0xa1, 0x1e]), Buffer.alloc(4000, "b")]);
     const visitor = await RawVisitor.connect(shared.address);
-    visitor.send(
-      Buffer.concat([PREFACE, SETTINGS, frame(1, 5, 1, Buffer.concat([GET, literal, Buffer.alloc(3000, 0xbe)]))]),
-    );
+    visitor.send(HEADER_BOMB);
     // 431 (":status" by literal), RST_STREAM or GOAWAY: anything but a 200.
     await until(10_000, "an answer or a reset", () => {
       const types = frameTypes(visitor.received);

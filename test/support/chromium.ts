@@ -33,8 +33,12 @@ export function chromiumPath(): string {
   return found;
 }
 
-/** A headless browser with a new, empty profile, that talks to loopback only. The caller closes it. */
-export async function launchChromium(): Promise<Browser> {
+/**
+ * A headless browser with a new, empty profile, that talks to loopback only. The caller closes it.
+ *
+ * @param more further switches, for example `--ignore-certificate-errors`.
+ */
+export async function launchChromium(more: readonly string[] = []): Promise<Browser> {
   return chromium.launch({
     executablePath: chromiumPath(),
     headless: true,
@@ -46,6 +50,7 @@ export async function launchChromium(): Promise<Browser> {
       "--disable-background-networking",
       "--disable-component-update",
       "--disable-sync",
+      ...more,
     ],
   });
 }

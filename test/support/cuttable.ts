@@ -5,6 +5,8 @@ export interface Cuttable {
   readonly port: number;
   /** Connections now open. */
   readonly open: number;
+  /** Connections taken so far. */
+  readonly accepted: number;
   /** FIN to both sides, as when a middlebox closes in order. */
   finish(): void;
   /** RST to both sides. */
@@ -21,7 +23,9 @@ export async function startCuttable(port: number): Promise<Cuttable> {
   const pairs = new Set<readonly [net.Socket, net.Socket]>();
   const swallowed = new Set<net.Socket>();
   let dark = false;
+  let accepted = 0;
   const server = net.createServer((left) => {
+    accepted++;
     left.on("error", () => undefined);
     if (dark) {
       swallowed.add(left);
@@ -57,6 +61,9 @@ export async function startCuttable(port: number): Promise<Cuttable> {
     port: (server.address() as net.AddressInfo).port,
     get open() {
       return pairs.size;
+    },
+    get accepted() {
+      return accepted;
     },
     finish: () => each((socket) => socket.end()),
     reset: () => each((socket) => socket.resetAndDestroy()),

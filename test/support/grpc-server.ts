@@ -1,11 +1,26 @@
 import { createServer } from "node:http2";
-import type { IncomingHttpHeaders, ServerHttp2Session } from "node:http2";
-import type { AddressInfo } from "node:net";
+import type { IncomingHttpHeaders, ServerHttp2Session, ServerHttp2Stream } from "node:http2";
+import { createServer as createTcpServer } from "node:net";
+import type { AddressInfo, Socket } from "node:net";
 import { gzipSync } from "node:zlib";
 import grpc from "@grpc/grpc-js";
 import type { RunningService } from "../../sample/service.ts";
 import { serviceDefinition } from "../../sample/grpc/schema.ts";
 import type { EchoRequest } from "../../sample/grpc/schema.ts";
+import {
+  block,
+  CLIENT_PREFACE,
+  DATA,
+  END_HEADERS,
+  frame,
+  FRAME_HEAD,
+  HEADERS,
+  RST_STREAM,
+  SETTINGS,
+  settings,
+  SETTINGS_ACK,
+  uint32,
+} from "./frames.ts";
 import { Arrivals } from "./time.ts";
 
 export interface WatchedServer extends RunningService {
@@ -77,19 +92,9 @@ export function envelope(message: Uint8Array, compressed: boolean): Buffer {
   return Buffer.concat([prefix, bytes]);
 }
 
-/** A gRPC service by hand, on `node:http2`: what @grpc/grpc-js cannot do (compressed responses) or does not show (heads). Answers each call with `messages`, gzipped. */
-export async function startGzipServer(messages: readonly Uint8Array[]): Promise<RawGrpcServer> {
-  const heads: IncomingHttpHeaders[] = [];
-  const sessions = new Set<ServerHttp2Session>();
-  const server = createServer();
-  server.on("session", (session) => {
-    sessions.add(session);
-    session.on("close", () => sessions.delete(session));
-  });
-  server.on("stream", (stream, fields) => {
-    heads.push(fields);
-    stream.resume();
-    stream.on("error", () => undefined);
+/** Answers each call with `messages`, gzipped: @grpc/grpc-js cannot compress responses. */
+export function startGzipServer(messages: readonly Uint8Array[]): Promise<RawGrpcServer> {
+  return startRawServer((stream) => {
     stream.on("end", () => {
       stream.respond(
         { ":status": 200, "content-type": "application/grpc", "grpc-encoding": "gzip" },
@@ -99,6 +104,74 @@ export async function startGzipServer(messages: readonly Uint8Array[]): Promise<
       for (const message of messages) stream.write(envelope(message, true));
       stream.end();
     });
+  });
+}
+
+/**
+ * Answers the first message of each call with RST_STREAM of this code: at once, or behind a head and these messages.
+ * Frame by frame, since `node:http2` ends a stream before it resets it.
+ */
+export async function startResettingServer(code: number, messages?: readonly Uint8Array[]): Promise<RunningService> {
+  const sockets = new Set<Socket>();
+  const server = createTcpServer((socket) => {
+    sockets.add(socket);
+    socket.on("error", () => undefined);
+    socket.write(settings());
+    let received = Buffer.alloc(0);
+    let preface = true;
+    socket.on("data", (chunk: Buffer) => {
+      received = Buffer.concat([received, chunk]);
+      if (preface && received.length >= CLIENT_PREFACE.length) {
+        preface = false;
+        received = received.subarray(CLIENT_PREFACE.length);
+      }
+      while (!preface && received.length >= FRAME_HEAD) {
+        const end = FRAME_HEAD + received.readUIntBE(0, 3);
+        if (received.length < end) return;
+        const [type, flags] = received.subarray(3, 5);
+        const stream = received.readUInt32BE(5);
+        received = received.subarray(end);
+        if (type === SETTINGS && flags === 0) socket.write(SETTINGS_ACK);
+        if (type !== DATA || end === FRAME_HEAD) continue;
+        if (messages !== undefined) {
+          const head = block([
+            [":status", "200"],
+            ["content-type", "application/grpc"],
+          ]);
+          socket.write(frame(HEADERS, END_HEADERS, stream, head));
+          for (const message of messages) socket.write(frame(DATA, 0, stream, envelope(message, false)));
+        }
+        socket.write(frame(RST_STREAM, 0, stream, uint32(code)));
+      }
+    });
+  });
+  await new Promise<void>((resolve) => {
+    server.listen(0, "127.0.0.1", resolve);
+  });
+  return {
+    port: (server.address() as AddressInfo).port,
+    close: () =>
+      new Promise((resolve) => {
+        server.close(() => resolve());
+        for (const socket of sockets) socket.destroy();
+      }),
+  };
+}
+
+/** A gRPC service by hand, on `node:http2`: what @grpc/grpc-js cannot do, and what it does not show (heads). */
+async function startRawServer(answer: (stream: ServerHttp2Stream) => void): Promise<RawGrpcServer> {
+  const heads: IncomingHttpHeaders[] = [];
+  const sessions = new Set<ServerHttp2Session>();
+  const server = createServer();
+  server.on("session", (session) => {
+    sessions.add(session);
+    session.on("close", () => sessions.delete(session));
+  });
+  server.on("stream", (stream, fields) => {
+    heads.push(fields);
+    stream.on("error", () => undefined);
+    answer(stream);
+    stream.resume();
   });
   await new Promise<void>((resolve) => {
     server.listen(0, "127.0.0.1", resolve);

@@ -91,10 +91,19 @@ export function startPortlight(args: readonly string[], stateDirectory: string, 
   });
 }
 
+/** The memory the process has now, MiB (Linux: VmRSS). */
+export function memory(pid: number): number {
+  return statusField(pid, "VmRSS");
+}
+
 /** The most memory the process has had so far, MiB (Linux: VmHWM). */
 export function peakMemory(pid: number): number {
-  const match = /^VmHWM:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, "utf8"));
-  if (match === null) throw new Error(`/proc/${pid}/status has no VmHWM: this measurement needs Linux.`);
+  return statusField(pid, "VmHWM");
+}
+
+function statusField(pid: number, name: string): number {
+  const match = new RegExp(`^${name}:\\s+(\\d+) kB$`, "m").exec(readFileSync(`/proc/${pid}/status`, "utf8"));
+  if (match === null) throw new Error(`/proc/${pid}/status has no ${name}: this measurement needs Linux.`);
   return Number(match[1]) / 1024;
 }
 
