@@ -6,8 +6,9 @@ import { noteOf, Universe } from "../schema/universe.ts";
 import type { MessageType } from "../schema/types.ts";
 import type { JobName, Jobs, MethodSchema, ProtobufDecoded } from "./jobs.ts";
 import { TREE_CHARACTERS, TREE_ELEMENTS } from "./limits.ts";
-import { MisfitError, readTyped } from "./typed.ts";
-import type { ReadLimits } from "./typed.ts";
+import { MisfitError } from "./scalar-reader.ts";
+import type { ReadLimits } from "./scalar-reader.ts";
+import { readTyped } from "./typed.ts";
 import { wireNodes } from "./wire-nodes.ts";
 
 /** Where only the JSON is wanted, a list of numbers may be longer; memory and time are bounded by the worker's. */

@@ -6,7 +6,8 @@ import { parseProto } from "../schema/parse.ts";
 import type { ParsedFile } from "../schema/parse.ts";
 import { Universe } from "../schema/universe.ts";
 import { TREE_CHARACTERS, TREE_ELEMENTS } from "./limits.ts";
-import { MisfitError, readTyped } from "./typed.ts";
+import { MisfitError } from "./scalar-reader.ts";
+import { readTyped } from "./typed.ts";
 import type { TypedReading } from "./typed.ts";
 import { WireError } from "../../wire/protobuf/reader.ts";
 

@@ -1,40 +1,14 @@
-import {
-  float32,
-  float64,
-  signed64,
-  unsigned64,
-  WIRE,
-  WireError,
-  WireReader,
-  zigzag32,
-  zigzag64,
-} from "../../wire/protobuf/reader.ts";
+import { WIRE, WireError, WireReader } from "../../wire/protobuf/reader.ts";
 import { MAX_DEPTH } from "../../wire/protobuf/tree.ts";
-import { decodeUtf8 } from "../../wire/utf8.ts";
 import type { ProtobufNode } from "../protocol.ts";
-import type { FieldShape, FieldType, MessageType, Scalar } from "../schema/types.ts";
+import type { FieldShape, FieldType, MessageType } from "../schema/types.ts";
 import { toJson } from "./json.ts";
-import { jsonNumber, shortestFloat32 } from "./numbers.ts";
-import {
-  defaultOf,
-  enumValue,
-  keyText,
-  partNode,
-  scalarNode,
-  typeName,
-  wellKnownValue,
-  wireTypeOf,
-} from "./scalars.ts";
+import { MisfitError, ScalarReader } from "./scalar-reader.ts";
+import type { ReadLimits } from "./scalar-reader.ts";
+import { defaultOf, keyText, partNode, scalarNode, typeName, wellKnownValue, wireTypeOf } from "./scalars.ts";
 import { MessageValue } from "./value.ts";
 import type { FieldValue, Json } from "./value.ts";
 import { unknownNode } from "./wire-nodes.ts";
-
-export interface ReadLimits {
-  /** Fields and elements read; the rest is only walked. */
-  readonly elements: number;
-  /** Characters of all values together. */
-  readonly characters: number;
-}
 
 export interface TypedReading {
   readonly tree: readonly ProtobufNode[];
@@ -43,11 +17,6 @@ export interface TypedReading {
   readonly truncated: boolean;
   /** What is odd about it, for people. */
   readonly notes: readonly string[];
-}
-
-/** The octets do not fit the type. The message is for people. */
-export class MisfitError extends Error {
-  override readonly name = "MisfitError";
 }
 
 export type TypeFinder = (fullName: string) => MessageType | undefined;
@@ -63,27 +32,24 @@ type Ending = number | undefined;
 class TypedReader {
   readonly #bytes: Uint8Array;
   readonly #find: TypeFinder;
-  #elements: number;
-  #characters: number;
-  #truncated = false;
+  readonly #scalars: ScalarReader;
   #unknown = false;
-  readonly #notes = new Set<string>();
   /** Where an Any's value is, and its content once it was read. */
   readonly #anyContent = new Map<MessageValue, MessageValue>();
 
   constructor(bytes: Uint8Array, find: TypeFinder, limits: ReadLimits) {
     this.#bytes = bytes;
     this.#find = find;
-    this.#elements = limits.elements;
-    this.#characters = limits.characters;
+    this.#scalars = new ScalarReader(bytes, limits);
   }
 
   read(type: MessageType): TypedReading {
     const value = new MessageValue(type);
     const tree: ProtobufNode[] = [];
     this.#message(new WireReader(this.#bytes), value, tree, MAX_DEPTH, undefined);
-    const json = toJson(value, (any) => this.#any(any), this.#notes);
-    return { tree, json, hasUnknownFields: this.#unknown, truncated: this.#truncated, notes: [...this.#notes] };
+    const { notes } = this.#scalars;
+    const json = toJson(value, (any) => this.#any(any), notes);
+    return { tree, json, hasUnknownFields: this.#unknown, truncated: this.#scalars.truncated, notes: [...notes] };
   }
 
   #any(any: MessageValue): { readonly value: MessageValue } | { readonly base64: string } | undefined {
@@ -107,7 +73,7 @@ class TypedReader {
         if (reader.fieldNumber !== ending) throw new WireError("A group ends that did not begin.", offset);
         break;
       }
-      if (!this.#spend()) {
+      if (!this.#scalars.spend()) {
         reader.skip();
         continue;
       }
@@ -118,12 +84,14 @@ class TypedReader {
         reader.skip();
         nodes.push(unknownNode(this.#bytes, offset, reader.position, field));
         if (field?.shape.kind === "unresolved")
-          this.#notes.add(`field ${fieldNumber} has the type ${field.shape.reference}, which is in no .proto file`);
+          this.#scalars.notes.add(
+            `field ${fieldNumber} has the type ${field.shape.reference}, which is in no .proto file`,
+          );
       } else this.#field(reader, into, field, nodes, offset, depth);
     }
     for (const field of fields.values()) {
-      if (field.required && !into.fields.has(field) && !this.#truncated)
-        this.#notes.add(`the required field ${field.name} is missing`);
+      if (field.required && !into.fields.has(field) && !this.#scalars.truncated)
+        this.#scalars.notes.add(`the required field ${field.name} is missing`);
     }
     if (into.type.fullName === "google.protobuf.Any") this.#readAny(into, nodes, depth);
   }
@@ -147,7 +115,7 @@ class TypedReader {
       this.#packed(reader, into, field, nodes, offset);
     } else {
       this.#expect(reader, field, wireTypeOf(field.shape));
-      const { value, alternative, closedOut } = this.#scalar(reader, field.shape, field.strictUtf8);
+      const { value, alternative, closedOut } = this.#scalars.read(reader, field.shape, field.strictUtf8);
       const node = scalarNode(field, value, alternative, offset, reader.position - offset);
       nodes.push(closedOut ? { ...node, unknown: true } : node);
       if (closedOut) this.#unknown = true;
@@ -198,8 +166,8 @@ class TypedReader {
     const children: ProtobufNode[] = [];
     while (!elements.atEnd) {
       const at = elements.position;
-      const { value, alternative, closedOut } = this.#scalar(elements, field.shape, field.strictUtf8);
-      if (!this.#spend()) continue;
+      const { value, alternative, closedOut } = this.#scalars.read(elements, field.shape, field.strictUtf8);
+      if (!this.#scalars.spend()) continue;
       const { number: _number, ...node } = scalarNode(field, value, alternative, at, elements.position - at);
       children.push({
         ...node,
@@ -243,7 +211,7 @@ class TypedReader {
       const at = entry.position;
       entry.tag();
       if (entry.fieldNumber === 1 && entry.wireType === wireTypeOf(keyShape)) {
-        const read = this.#scalar(entry, keyShape, field.strictUtf8);
+        const read = this.#scalars.read(entry, keyShape, field.strictUtf8);
         key = read.value;
         children.push(partNode("key", field.mapKey ?? "string", read.value, read.alternative, at, entry.position - at));
       } else if (entry.fieldNumber === 2 && field.shape.kind === "message" && entry.wireType === WIRE.lengthDelimited) {
@@ -267,7 +235,7 @@ class TypedReader {
         field.shape.kind !== "message" &&
         entry.wireType === wireTypeOf(field.shape)
       ) {
-        const read = this.#scalar(entry, field.shape, field.strictUtf8);
+        const read = this.#scalars.read(entry, field.shape, field.strictUtf8);
         value = read.value;
         out = read.closedOut;
         children.push(partNode("value", typeName(field), read.value, read.alternative, at, entry.position - at));
@@ -314,7 +282,7 @@ class TypedReader {
     } catch (error) {
       if (!(error instanceof WireError) && !(error instanceof MisfitError)) throw error;
       this.#unknown = unknownBefore;
-      this.#notes.add(`the value of a google.protobuf.Any does not fit its type ${type.fullName}`);
+      this.#scalars.notes.add(`the value of a google.protobuf.Any does not fit its type ${type.fullName}`);
       return;
     }
     nodes[index] = { ...node, type: type.fullName, children };
@@ -327,103 +295,5 @@ class TypedReader {
     throw new MisfitError(
       `Field ${field.number} (${field.name}) is ${typeName(field)} in the .proto file, and ${names[reader.wireType] ?? "something else"} here.`,
     );
-  }
-
-  #scalar(
-    reader: WireReader,
-    shape: FieldShape,
-    strictUtf8: boolean,
-  ): { value: Json; alternative?: string; closedOut: boolean } {
-    if (shape.kind === "enum") {
-      reader.varint();
-      return enumValue(reader.low | 0, shape.enumeration);
-    }
-    if (shape.kind !== "scalar") throw new MisfitError("A message is where a scalar should be.");
-    return { value: this.#primitive(reader, shape.scalar, strictUtf8), closedOut: false };
-  }
-
-  #primitive(reader: WireReader, scalar: Scalar, strictUtf8: boolean): Json {
-    switch (scalar) {
-      case "double":
-        reader.fixed64();
-        return jsonNumber(float64(reader.low, reader.high));
-      case "float":
-        reader.fixed32();
-        return jsonNumber(shortestFloat32(float32(reader.low)));
-      case "int32":
-        reader.varint();
-        return reader.low | 0;
-      case "uint32":
-        reader.varint();
-        return reader.low;
-      case "sint32":
-        reader.varint();
-        return zigzag32(reader.low);
-      case "fixed32":
-        reader.fixed32();
-        return reader.low;
-      case "sfixed32":
-        reader.fixed32();
-        return reader.low | 0;
-      case "int64":
-        reader.varint();
-        return signed64(reader.low, reader.high);
-      case "uint64":
-        reader.varint();
-        return unsigned64(reader.low, reader.high);
-      case "sint64":
-        reader.varint();
-        return zigzag64(reader.low, reader.high);
-      case "fixed64":
-        reader.fixed64();
-        return unsigned64(reader.low, reader.high);
-      case "sfixed64":
-        reader.fixed64();
-        return signed64(reader.low, reader.high);
-      case "bool":
-        reader.varint();
-        return (reader.low | reader.high) !== 0;
-      case "string":
-        return this.#string(reader, strictUtf8);
-      case "bytes": {
-        const length = reader.length();
-        const start = reader.position;
-        reader.position += length;
-        // Base64 of the first part: 3 octets become 4 characters.
-        const shown = Math.min(length, Math.floor(this.#characters / 4) * 3);
-        this.#charge(Math.ceil(length / 3) * 4);
-        return Buffer.from(this.#bytes.buffer, this.#bytes.byteOffset + start, shown).toString("base64");
-      }
-    }
-  }
-
-  #string(reader: WireReader, strict: boolean): string {
-    const length = reader.length();
-    const start = reader.position;
-    reader.position += length;
-    const buffer = Buffer.from(this.#bytes.buffer, this.#bytes.byteOffset + start, length);
-    let text = buffer.toString("utf8");
-    if (text.includes("\uFFFD") && decodeUtf8(buffer) === undefined) {
-      if (strict) throw new MisfitError("A string is not UTF-8.");
-      this.#notes.add("a string is not UTF-8");
-    }
-    if (text.length > this.#characters) text = text.slice(0, this.#characters);
-    this.#charge(length);
-    return text;
-  }
-
-  #charge(characters: number): void {
-    if (characters > this.#characters) this.#truncated = true;
-    this.#characters = Math.max(0, this.#characters - characters);
-  }
-
-  /** One more field or element; false when there were enough. */
-  #spend(): boolean {
-    if (this.#elements <= 0 || this.#characters <= 0) {
-      this.#truncated = true;
-      return false;
-    }
-    this.#elements--;
-    return true;
   }
 }
