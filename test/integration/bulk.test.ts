@@ -7,6 +7,7 @@ import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import nodePath from "node:path";
 import { after, before, test } from "node:test";
+import type { TestContext } from "node:test";
 import { splitAddress } from "../support/http.ts";
 import { peakMemory, startPortlight, startSampleProcess } from "../support/process.ts";
 import type { Program } from "../support/process.ts";
@@ -42,8 +43,9 @@ after(async () => {
   rmSync(state, { recursive: true });
 });
 
-function checkMemory(what: string): void {
+function checkMemory(t: TestContext, what: string): void {
   const memory = { relay: peakMemory(relay.pid), agent: peakMemory(agent.pid) };
+  t.diagnostic(`peak MiB: relay ${Math.round(memory.relay)}, agent ${Math.round(memory.agent)}`);
   for (const [name, peak] of Object.entries(memory))
     assert.ok(peak < MEMORY_BOUND, `${what}: the ${name} took ${Math.round(peak)} MiB, more than ${MEMORY_BOUND}`);
 }
@@ -69,7 +71,7 @@ async function still(ms: number): Promise<void> {
   });
 }
 
-test("two readers that stop in 1 GiB", { timeout: 60_000 }, async () => {
+test("two readers that stop in 1 GiB", { timeout: 60_000 }, async (t) => {
   const [host, port] = splitAddress(address);
   const session = http2.connect(`http://${address}`);
   const stream = session.request({ ":path": `/download?bytes=${GIBIBYTE}&chunked` });
@@ -78,12 +80,12 @@ test("two readers that stop in 1 GiB", { timeout: 60_000 }, async () => {
     http.get({ host, port, path: `/download?bytes=${GIBIBYTE}`, agent: false }, resolve).on("error", reject);
   });
   await still(500);
-  checkMemory("two readers that do not read");
+  checkMemory(t, "two readers that do not read");
   unread.destroy();
   session.destroy();
 });
 
-test("1 GiB to a visitor, whole", { timeout: 90_000 }, async () => {
+test("1 GiB to a visitor, whole", { timeout: 90_000 }, async (t) => {
   const [host, port] = splitAddress(address);
   const response = await new Promise<http.IncomingMessage>((resolve, reject) => {
     http.get({ host, port, path: `/download?bytes=${GIBIBYTE}&chunked`, agent: false }, resolve).on("error", reject);
@@ -97,10 +99,10 @@ test("1 GiB to a visitor, whole", { timeout: 90_000 }, async () => {
     if (chunk.at(-1) !== (octets - 1) % 251) wrong++;
   }
   assert.deepEqual([octets, wrong, response.complete], [GIBIBYTE, 0, true]);
-  checkMemory("1 GiB to a visitor");
+  checkMemory(t, "1 GiB to a visitor");
 });
 
-test("1 GiB from a visitor, whole", { timeout: 90_000 }, async () => {
+test("1 GiB from a visitor, whole", { timeout: 90_000 }, async (t) => {
   const [host, port] = splitAddress(address);
   const block = Buffer.alloc(1024 * 1024, "upload");
   const hash = createHash("sha256");
@@ -124,5 +126,5 @@ test("1 GiB from a visitor, whole", { timeout: 90_000 }, async () => {
   let body = "";
   for await (const chunk of await answer) body += String(chunk);
   assert.deepEqual(JSON.parse(body), { bytes: GIBIBYTE, sha256: hash.digest("hex"), trailers: {} });
-  checkMemory("1 GiB from a visitor");
+  checkMemory(t, "1 GiB from a visitor");
 });
