@@ -57,6 +57,7 @@ export class DeflateChain {
   /** What is asked for at the same time is done in order, so that each message continues where the one before ended. */
   #queue: Promise<unknown> = Promise.resolve();
   #skips = 0;
+  #parameters: DeflateParameters | undefined;
   #following = false;
 
   constructor(exchange: Exchange, side: Side) {
@@ -74,10 +75,16 @@ export class DeflateChain {
     return this.#queue;
   }
 
+  /** Read once: the answer's head does not change. */
+  #agreed(): DeflateParameters | undefined {
+    if (this.#exchange.response === undefined) return undefined;
+    return (this.#parameters ??= deflateParameters(this.#exchange, this.#side));
+  }
+
   /** Keeps a window behind what passed until now, so that what follows can be inflated without it. */
   follow(): void {
     // Behind already: when this one is done, the next call catches up.
-    if (this.#following || deflateParameters(this.#exchange, this.#side)?.contextTakeover !== true) return;
+    if (this.#following || this.#agreed()?.contextTakeover !== true) return;
     this.#following = true;
     this.#queue = this.#queue.then(() => this.#follow());
   }
@@ -105,7 +112,7 @@ export class DeflateChain {
 
   /** The compressed message with this index, which is of this side and complete. Never rejects. */
   inflate(index: number, payload: Uint8Array): Promise<DeflatedMessage> {
-    const parameters = deflateParameters(this.#exchange, this.#side);
+    const parameters = this.#agreed();
     if (parameters === undefined)
       return Promise.resolve(broken("It is marked as compressed, but no compression was agreed."));
     if (!parameters.contextTakeover) return inflateMessage(payload, EMPTY);
