@@ -96,7 +96,7 @@ export class DetailPane extends PortlightElement {
 
   #content(tab: Tab): TemplateResult {
     const { store } = this;
-    if (store.exchange.detail === undefined) return html`<p class="quiet">${store.exchange.gone ? "" : "Loading…"}</p>`;
+    if (store.exchange.detail === undefined) return html`<p class="quiet">Loading…</p>`;
     if (tab === "headers") return html`<pl-headers .store=${store}></pl-headers>`;
     if (tab === "overview") return html`<pl-overview .store=${store}></pl-overview>`;
     return html`<pl-messages .store=${store}></pl-messages>`;

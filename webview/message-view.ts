@@ -5,6 +5,7 @@ import "./menu.ts";
 import "./text-view.ts";
 import "./type-picker.ts";
 import "./value-tree.ts";
+import { closeCodeText } from "./close-code.ts";
 import { fromBase64 } from "./base64.ts";
 import { PortlightElement } from "./element.ts";
 import type { MessageSummary } from "./exchange-model.ts";
@@ -164,7 +165,7 @@ export class MessageView extends PortlightElement {
       case "close":
         return html`<p class="described">
           Close code
-          <strong>${decoded.code}</strong
+          <strong>${closeCodeText(decoded.code)}</strong
           >${decoded.reason === "" ? ", without a reason" : html`: ${visible(decoded.reason)}`}
         </p>`;
       case "binary":

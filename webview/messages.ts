@@ -1,6 +1,7 @@
 import { html, nothing, type TemplateResult } from "lit";
 import "./message-view.ts";
 import "./timeline.ts";
+import { closeCodeText } from "./close-code.ts";
 import { callStatus } from "./call-status.ts";
 import { PortlightElement } from "./element.ts";
 import { formatDuration } from "./format.ts";
@@ -104,8 +105,8 @@ export class Messages extends PortlightElement {
         detail?.webSocket?.close === undefined
           ? nothing
           : html`<p>
-              Closed by the ${detail.webSocket.close.from}: ${detail.webSocket.close.code}
-              ${visible(detail.webSocket.close.reason)}
+              Closed by the ${detail.webSocket.close.from}:
+              ${closeCodeText(detail.webSocket.close.code)}${detail.webSocket.close.reason === "" ? nothing : html`, ${visible(detail.webSocket.close.reason)}`}
             </p>`
       }
       ${

@@ -1,5 +1,6 @@
 import { html, nothing, type TemplateResult } from "lit";
 import "./value-tree.ts";
+import { closeCodeText } from "./close-code.ts";
 import { PortlightElement } from "./element.ts";
 import type { Detail } from "./exchange-model.ts";
 import { formatCount, formatDuration, formatSize, formatTime, plural } from "./format.ts";
@@ -137,15 +138,15 @@ function facts(title: string, entries: readonly Fact[]): TemplateResult {
 
 function amounts(row: Row): Fact[] {
   return [
-    [
-      "Visitor → service",
-      `${formatSize(row.visitorBytes)} (${formatCount(row.visitorBytes)} B), ${plural(row.visitorMessages, "message")}`,
-    ],
-    [
-      "Service → visitor",
-      `${formatSize(row.serviceBytes)} (${formatCount(row.serviceBytes)} B), ${plural(row.serviceMessages, "message")}`,
-    ],
+    ["Visitor → service", amount(row.visitorBytes, row.visitorMessages)],
+    ["Service → visitor", amount(row.serviceBytes, row.serviceMessages)],
   ];
+}
+
+function amount(bytes: number, messages: number): string {
+  const rounded = formatSize(bytes);
+  const exact = `${formatCount(bytes)} B`;
+  return `${rounded}${rounded === exact ? "" : ` (${exact})`}, ${plural(messages, "message")}`;
 }
 
 function webSocketFacts({ subprotocol, extensions, close }: NonNullable<Detail["webSocket"]>): Fact[] {
@@ -156,7 +157,7 @@ function webSocketFacts({ subprotocol, extensions, close }: NonNullable<Detail["
       "Closed",
       close === undefined
         ? undefined
-        : `by the ${close.from}: ${close.code}${close.reason === "" ? "" : ` ${visibleText(close.reason)}`}`,
+        : `by the ${close.from}: ${closeCodeText(close.code)}${close.reason === "" ? "" : `, ${visibleText(close.reason)}`}`,
     ],
   ];
 }
@@ -166,10 +167,9 @@ function schemaText(store: Store, schema: NonNullable<Detail["call"]>["requestSc
   ${schema.problem === undefined ? nothing : html`<span class="quiet">${visible(schema.problem)}</span>`}`;
 }
 
-/** Who failed, and how, as a sentence. */
+/** What went wrong, and where. */
 export function failureText({ by, message }: NonNullable<Row["failure"]>): string {
-  const who = { visitor: "The visitor", service: "The service", relay: "The relay", agent: "The agent" }[by];
-  return `${who} ended this exchange abnormally: ${visibleText(message)}`;
+  return `${visibleText(message).replace(/\.$/, "")}. This exchange failed at the ${by}.`;
 }
 
 customElements.define("pl-overview", Overview);

@@ -1,3 +1,4 @@
+import { closeCodeText, closeCodeTone } from "./close-code.ts";
 import { formatCount, formatDuration, formatSize, shortName } from "./format.ts";
 import type { Row } from "./list-model.ts";
 import { visibleText } from "./visible.ts";
@@ -35,13 +36,26 @@ export function protocolName(protocol: Row["protocol"]): string {
 }
 
 export function statusOf(row: Row): StatusText {
-  const tone = toneOf(row);
+  const code = closeCode(row);
+  const tone = code === undefined || row.state !== "ended" ? toneOf(row) : closeCodeTone(code);
   const waiting = row.headAt === undefined ? "waiting" : "open";
   const text =
-    row.statusText === ""
-      ? { open: waiting, ended: "ended", cancelled: "cancelled", failed: "failed" }[row.state]
-      : row.statusText;
+    code !== undefined
+      ? closeCodeText(code)
+      : row.statusText === "" || isOpenWebSocket(row)
+        ? { open: waiting, ended: "ended", cancelled: "cancelled", failed: "failed" }[row.state]
+        : row.statusText;
   return { tone, icon: ICONS[tone], text: visibleText(text) };
+}
+
+/** The code with which a WebSocket was closed: until then its status is that of the handshake. */
+function closeCode({ protocol, statusText }: Row): number | undefined {
+  return protocol === "websocket" && /^[1-4]\d{3}$/.test(statusText) ? Number(statusText) : undefined;
+}
+
+/** 101 says only that the handshake is done. */
+function isOpenWebSocket({ protocol, state, statusText }: Row): boolean {
+  return protocol === "websocket" && state === "open" && statusText === "101";
 }
 
 function toneOf(row: Row): Tone {

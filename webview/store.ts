@@ -45,6 +45,12 @@ export class Store extends Observable {
     this.split = memory.split;
     this.message.mode = memory.mode;
     if (memory.exchange !== undefined) void this.exchange.select(memory.exchange);
+    // Remembered from a former capture, or dropped just now: a pane without content would only be in the way.
+    this.exchange.subscribe(() => {
+      if (!this.exchange.gone || this.exchange.detail !== undefined) return;
+      this.open(undefined);
+      this.say("The exchange that was open is no longer in the capture.");
+    });
     host.on("host/stateChanged", (state) => this.#set({ state }));
     host.on("capture/changed", (capture) => this.#set({ capture }));
     host.on("schema/changed", (schema) => {

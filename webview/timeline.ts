@@ -208,8 +208,10 @@ function directionOf({ from }: MessageSummary): string {
 function describe(summary: MessageSummary, offset: number): string {
   const type = summary.type === undefined ? undefined : shortName(visibleText(summary.type));
   const size = formatSize(summary.decodedSize ?? summary.size);
-  const text = visibleText(summary.preview ?? KINDS[summary.kind] ?? "");
-  return [directionOf(summary), `+${formatDuration(offset)}`, type, stateText(summary), size, text]
+  const text = [KINDS[summary.kind], visibleText(summary.preview ?? "")].filter(
+    (part) => part !== undefined && part !== "",
+  );
+  return [directionOf(summary), `+${formatDuration(offset)}`, type, stateText(summary), size, text.join(" ")]
     .filter((part) => part !== undefined && part !== "")
     .join(", ");
 }
@@ -221,7 +223,7 @@ function cells(summary: MessageSummary, offset: number, idle: number, repeated: 
       >${icon(summary.from === "visitor" ? "arrow-right" : "arrow-left")}</span
     >
     <span class="message-text"
-      >${type === "" || repeated ? nothing : html`<span class="message-type" title=${visibleText(summary.type ?? "")}>${type}</span>`}${marks(summary)}<span
+      >${type === "" || repeated ? nothing : html`<span class="message-type" title=${visibleText(summary.type ?? "")}>${type}</span>`}${marks(summary)}${kindMark(summary)}<span
         class=${summary.preview === undefined ? "quiet" : ""}
         >${visible(summary.preview ?? KINDS[summary.kind] ?? "")}</span
       ></span
@@ -231,6 +233,12 @@ function cells(summary: MessageSummary, offset: number, idle: number, repeated: 
       >${formatSize(summary.decodedSize ?? summary.size)}</span
     >
     <span class="message-time" title=${formatTime(summary.at)}>+${formatDuration(offset)}</span>`;
+}
+
+/** A close or ping frame with a payload says so: alone it would look like a message of the application. */
+function kindMark({ kind, preview }: MessageSummary): TemplateResult | typeof nothing {
+  const name = KINDS[kind];
+  return name === undefined || preview === undefined ? nothing : html`<span class="message-kind">${name}</span>`;
 }
 
 /** Marks before the preview: what is not as it should be, each with its word. */

@@ -19,6 +19,9 @@ const SHARE_STATES: Readonly<
   refused: { icon: "error", text: "refused", tone: "bad" },
 };
 
+/** The same for nearly every share: it leaves the room to what tells them apart. */
+const WEB_SCHEME = /^https?:\/\//;
+
 /** The top line: filter, commands, and what is shared at which URL. */
 export class Toolbar extends PortlightElement {
   static override properties = { store: { attribute: false } };
@@ -79,12 +82,12 @@ export class Toolbar extends PortlightElement {
         const problem = share.problem === undefined ? "" : visibleText(share.problem);
         return html`<li
           class="share"
-          title=${`Port ${share.port} is ${state.text}${problem === "" ? "" : `: ${problem}`}`}
+          title=${`Port ${share.port} is ${state.text}${problem === "" ? "" : `: ${problem}`}\n${visibleText(share.url)}`}
         >
           <span class="tone-${state.tone}">${icon(state.icon, state.icon === "sync")}</span>
           <span class="share-port">${share.port}</span>
-          <span class="share-url">${visibleText(share.url)}</span>
-          ${share.state === "online" ? html`<span class="visually-hidden">online</span>` : html`<span class="tone-${state.tone}">${state.text}</span>`}
+          <span class="share-url">${visibleText(share.url.replace(WEB_SCHEME, ""))}</span>
+          ${share.state === "online" ? html`<span class="visually-hidden">online</span>` : html`<span class="share-state tone-${state.tone}">${state.text}</span>`}
           ${problem === "" ? nothing : html`<span class="share-problem">${problem}</span>`}
           ${iconButton({ icon: "copy", label: `Copy URL of port ${share.port}`, run: () => void this.store.copy(share.url, "URL") })}
         </li>`;

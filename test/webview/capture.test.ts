@@ -137,7 +137,7 @@ describe("the page and a real capture", () => {
       await screenshot(page, "real-websocket");
       socket.close(1000, "seen enough");
       await page.locator(".timeline-end", { hasText: "ended" }).click();
-      await page.getByText("Closed by the visitor: 1000 seen enough").waitFor();
+      await page.getByText("Closed by the visitor: 1000 Normal Closure, seen enough").waitFor();
     } finally {
       socket.terminate();
     }
@@ -169,7 +169,7 @@ describe("the page and a real capture", () => {
       await assert.rejects(fetch(`${share.url}/broken`).then((broken) => broken.text()));
       await rows("/broken").first().click();
       await page
-        .locator(".note-error", { hasText: "The service ended this exchange abnormally" })
+        .locator(".note-error", { hasText: "This exchange failed at the service" })
         .or(page.locator(".timeline-end", { hasText: "failed" }))
         .first()
         .waitFor();

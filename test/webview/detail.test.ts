@@ -5,7 +5,7 @@ import type { Browser, Page } from "playwright-core";
 import { launchChromium } from "../support/chromium.ts";
 import { buildPage } from "./build.ts";
 import { FakeHost } from "./fake-host.ts";
-import { openInBrowser, type OpenPage } from "./open-page.ts";
+import { openInBrowser, openInVscode, type OpenPage } from "./open-page.ts";
 import { grpcExchange, httpExchange, webSocketExchange } from "./traffic.ts";
 
 describe("the detail of an exchange", () => {
@@ -203,7 +203,7 @@ describe("the detail of an exchange", () => {
     await open(31);
     await page.getByRole("tab", { name: "Overview" }).click();
     await page
-      .getByText("The service ended this exchange abnormally: 127.0.0.1:50051 closed the connection in mid-answer")
+      .getByText("127.0.0.1:50051 closed the connection in mid-answer. This exchange failed at the service.")
       .waitFor();
     await page.getByText("Part of this exchange is not in the capture").waitFor();
   });
@@ -282,5 +282,51 @@ describe("the detail of an exchange", () => {
     await page.getByText("This exchange has left the capture").waitFor();
     await page.getByRole("tab", { name: "Metadata" }).click();
     await page.getByText("grpc-node-js/1.14.7").waitFor();
+  });
+
+  it("closes for an exchange of which nothing is known any more", async () => {
+    await open(30);
+    await line("ada@example.com").waitFor();
+    host.exchanges.delete(30);
+    // The page remembers a moment later.
+    await page.waitForFunction(() =>
+      Object.values(sessionStorage).some((kept) => String(kept).includes('"exchange":30')),
+    );
+    await page.reload();
+    await page.getByText("The exchange that was open is no longer in the capture").waitFor();
+    assert.equal(await page.getByRole("tab").count(), 0);
+  });
+
+  it("calls a close frame what it is", async () => {
+    host.add(1, (id) => ({
+      ...webSocketExchange(id, 2),
+      message: (index) => ({
+        ...webSocketExchange(id, 2).message(index),
+        kind: index === 1 ? "close" : "text",
+        preview: index === 1 ? "1000 that was all" : "hello",
+      }),
+      decode: () => ({ view: "close", code: 1000, reason: "that was all" }),
+    }));
+    await open(31);
+    const frame = page.locator(".message").nth(1);
+    await frame.getByText("close", { exact: true }).waitFor();
+    assert.match((await frame.getAttribute("aria-label")) ?? "", /, close 1000 that was all$/);
+    await frame.click();
+    await page.getByText("Close code 1000 Normal Closure: that was all").waitFor();
+  });
+
+  it("leads to the definition of a type from a low and narrow panel too", async () => {
+    await opened.close();
+    opened = await openInVscode(browser, host, { width: 923, height: 200 });
+    ({ page } = opened);
+    await open(30);
+    const type = page.locator(".value-head").getByRole("button", { name: "Order", exact: false }).first();
+    await type.waitFor();
+    const box = await type.boundingBox();
+    assert.ok(box !== null && box.width >= 24 && box.height >= 12, JSON.stringify(box));
+    await type.click();
+    for (let tries = 0; tries < 100 && !host.done.some(({ method }) => method === "host/openSource"); tries++)
+      await page.evaluate(() => new Promise(requestAnimationFrame));
+    assert.equal(host.done.at(-1)?.method, "host/openSource");
   });
 });

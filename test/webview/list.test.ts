@@ -5,7 +5,7 @@ import { launchChromium } from "../support/chromium.ts";
 import { buildPage } from "./build.ts";
 import { FakeHost } from "./fake-host.ts";
 import { openInBrowser, type OpenPage } from "./open-page.ts";
-import { grpcExchange, httpExchange } from "./traffic.ts";
+import { grpcExchange, httpExchange, webSocketExchange } from "./traffic.ts";
 
 /** Rows in a window of 700 pixels plus those kept around it, with room to spare; far below ten thousand. */
 const MAX_ROWS = 80;
@@ -200,5 +200,49 @@ describe("the list of exchanges", () => {
     await page.getByRole("button", { name: "Copy URL of port 50051" }).click();
     await page.getByRole("status").filter({ hasText: "Copied URL" }).waitFor();
     assert.equal(await page.evaluate(() => navigator.clipboard.readText()), "http://127.0.0.1:41234");
+  });
+
+  it("keeps shares apart when there is little room for many", async () => {
+    host.shares = [50051, 8080, 3000, 5173, 9229].map((port) => ({
+      id: `s${port}`,
+      port,
+      kind: "http",
+      state: "reconnecting",
+      url: `http://127.0.0.1:${port + 1}`,
+    }));
+    await open(1);
+    await page.setViewportSize({ width: 923, height: 700 });
+    const items = page.getByRole("list", { name: "Shared ports" }).getByRole("listitem");
+    assert.equal(await items.count(), 5);
+    let right = 0;
+    for (const item of await items.all()) {
+      const parts = await item.evaluate((element) =>
+        [...element.children].map((child) => child.getBoundingClientRect()).map(({ left, right }) => ({ left, right })),
+      );
+      for (const part of parts) {
+        assert.ok(part.left >= right - 1, `${part.left} lies in what ends at ${right}`);
+        right = part.right;
+      }
+    }
+  });
+
+  it("names the close code of a WebSocket, and tells a good one from a bad one", async () => {
+    for (const code of ["1000", "1011", "4000"])
+      host.add(1, (id) => {
+        const exchange = webSocketExchange(id, 2);
+        return { ...exchange, row: { ...exchange.row, statusText: code } };
+      });
+    host.add(1, (id) => webSocketExchange(id, 2, true));
+    await open(0);
+    for (const [id, text, tone] of [
+      [1, "1000 Normal Closure", "good"],
+      [2, "1011 Internal Error", "bad"],
+      [3, "4000", "warning"],
+      [4, "open", "open"],
+    ] as const) {
+      const status = row(id).locator(".cell-status");
+      assert.equal((await status.innerText()).trim(), text);
+      assert.match((await status.getAttribute("class")) ?? "", new RegExp(`tone-${tone}$`));
+    }
   });
 });

@@ -101,8 +101,8 @@ describe("the timeline of a stream", () => {
     assert.match((await message(0).getAttribute("aria-label")) ?? "", /^service to visitor, \+0 ms/);
     assert.match((await message(1).getAttribute("aria-label")) ?? "", /^visitor to service/);
     await message(13).getByText("dropped").waitFor();
-    await page.locator(".timeline-end", { hasText: "1000" }).click();
-    await page.getByText("Closed by the visitor: 1000 done").waitFor();
+    await page.locator(".timeline-end", { hasText: "1000 Normal Closure" }).click();
+    await page.getByText("Closed by the visitor: 1000 Normal Closure, done").waitFor();
   });
 
   it("shows another exchange from its start", async () => {
