@@ -49,7 +49,7 @@ describe("a forked child", () => {
   test("answers requests, and is told nothing by argument but its name", async () => {
     const child = forkChild({ module, name: "agent", log: silentLogger });
     const answer = await child.connection.sendRequest("who", null);
-    assert.deepEqual(answer, { args: ["portlight-agent"], execArgv: ["--max-semi-space-size=8"] });
+    assert.deepEqual(answer, { args: ["portlight-agent"], execArgv: ["--max-semi-space-size=1"] });
     child.kill();
     assert.deepEqual(await child.exited, { code: null, signal: "SIGKILL" });
   });

@@ -34,11 +34,14 @@ export interface ProgramOptions {
   readonly cwd?: string;
   /** False: nobody reads standard output. */
   readonly read?: boolean;
+  /** Arguments of Node itself. */
+  readonly nodeArguments?: readonly string[];
 }
 
 /** Runs `file` (relative to the project) with this Node. The caller stops it. */
 export function startProgram(file: string, args: readonly string[], options: ProgramOptions = {}): Program {
-  const child = spawn(process.execPath, ["--disable-warning=ExperimentalWarning", path.join(root, file), ...args], {
+  const nodeArguments = ["--disable-warning=ExperimentalWarning", ...(options.nodeArguments ?? [])];
+  const child = spawn(process.execPath, [...nodeArguments, path.join(root, file), ...args], {
     cwd: options.cwd ?? root,
     env: { ...process.env, ...options.environment },
     stdio: ["ignore", "pipe", "pipe"],
