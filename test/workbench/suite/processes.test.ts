@@ -40,7 +40,9 @@ describe("child processes", () => {
     for (const name of ["agent", "relay"] as const) {
       const running = await until(`the ${name} runs`, () => child(name));
       const rest = running.args.slice(1);
-      assert.deepEqual(rest, [`${portlight().extensionPath}/dist/${name}.cjs`, `portlight-${name}`]);
+      const [flag, ...ours] = rest;
+      assert.match(flag ?? "", /^--max-semi-space-size=\d+$/);
+      assert.deepEqual(ours, [`${portlight().extensionPath}/dist/${name}.cjs`, `portlight-${name}`]);
       if (process.platform !== "linux") continue;
       const names = environmentOf(running.pid).map((line) => line.split("=")[0] ?? "");
       assert.deepEqual(
