@@ -1,7 +1,7 @@
 import { workspace, type WorkspaceConfiguration } from "vscode";
 import path from "node:path";
 import type { AgentConfiguration } from "../agent/protocol.ts";
-import { relayUrlProblem, type Reach, type RelayChoice } from "./share-request.ts";
+import { parseRelayUrl, type Reach, type RelayChoice } from "./share-request.ts";
 
 const MEBIBYTE = 1024 * 1024;
 /** Bounds of the capture that a person may choose; the same as in the manifest, which the editor only warns about. */
@@ -14,10 +14,11 @@ function settings(): WorkspaceConfiguration {
 
 /** The relay to use for new shares. Throws, for people, when the setting cannot be used. */
 export function relayChoice(): RelayChoice {
-  const url = settings().get<string>("relay", "").trim();
-  if (url === "") return { kind: "local" };
-  const problem = relayUrlProblem(url);
-  if (problem !== undefined) throw new Error(`The setting portlight.relay cannot be used: ${problem}`);
+  const text = settings().get<string>("relay", "").trim();
+  if (text === "") return { kind: "local" };
+  const parsed = parseRelayUrl(text);
+  if ("problem" in parsed) throw new Error(`The setting portlight.relay cannot be used: ${parsed.problem}`);
+  const { url } = parsed;
   const fingerprint = settings().get<string>("relayFingerprint", "").trim();
   return fingerprint === "" ? { kind: "remote", url } : { kind: "remote", url, fingerprint };
 }

@@ -4,8 +4,8 @@ import {
   leavesMachine,
   nameProblem,
   parsePort,
+  parseRelayUrl,
   portOfArgument,
-  relayUrlProblem,
   type ShareRequest,
 } from "./share-request.ts";
 
@@ -29,25 +29,35 @@ test("a port is a whole number from 1 to 65535", () => {
   }
 });
 
-test("the URL of a relay names host and port, and goes unencrypted only to this machine", () => {
-  const good = [
-    "tls://relay.example.com:4443",
-    "tls://10.0.0.7:1",
-    "tcp://127.0.0.1:41001",
-    "tcp://[::1]:4000",
-    "tcp://localhost:1",
+test("the URL of a relay is that of the README, and goes unencrypted only to this machine", () => {
+  const good: readonly [string, string][] = [
+    ["https://relay.example.com", "tls://relay.example.com:4443"],
+    ["https://relay.example.com/", "tls://relay.example.com:4443"],
+    ["https://relay.example.com:443", "tls://relay.example.com:443"],
+    ["https://[2001:db8::1]:9", "tls://[2001:db8::1]:9"],
+    ["tls://relay.example.com", "tls://relay.example.com:4443"],
+    ["tls://relay.example.com:4443", "tls://relay.example.com:4443"],
+    ["tls://10.0.0.7:1", "tls://10.0.0.7:1"],
+    ["tcp://127.0.0.1:41001", "tcp://127.0.0.1:41001"],
+    ["tcp://[::1]:4000", "tcp://[::1]:4000"],
+    ["tcp://localhost:1", "tcp://localhost:1"],
   ];
   const bad: readonly [string, RegExp][] = [
     ["relay.example.com", /is no URL/],
-    ["https://relay.example.com:443", /must begin with tls:/],
-    ["tls://relay.example.com", /names no port/],
+    ["http://relay.example.com", /is no URL of a relay/],
+    ["https://", /is no URL/],
+    ["tls://relay.example.com:99999", /is no URL/],
+    ["https://relay.example.com/path", /more than a host and a port/],
     ["tls://user:pass@relay.example.com:1", /no user name or password/],
     ["tcp://relay.example.com:4443", /unencrypted/],
     ["tcp://127.0.0.1.example.com:4443", /unencrypted/],
     ["tcp://10.0.0.1:4443", /unencrypted/],
   ];
-  for (const url of good) assert.equal(relayUrlProblem(url), undefined, url);
-  for (const [url, problem] of bad) assert.match(relayUrlProblem(url) ?? "", problem, url);
+  for (const [text, url] of good) assert.deepEqual(parseRelayUrl(text), { url });
+  for (const [text, expected] of bad) {
+    const parsed = parseRelayUrl(text);
+    assert.match("problem" in parsed ? parsed.problem : "", expected, text);
+  }
 });
 
 test("a name is a DNS label or nothing", () => {

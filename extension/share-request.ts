@@ -90,22 +90,35 @@ export function nameProblem(name: string): string | undefined {
   return "Use up to 63 lower-case letters, digits and hyphens, with no hyphen at either end.";
 }
 
-/** What is wrong with the address of a remote relay; undefined when nothing is. */
-export function relayUrlProblem(url: string): string | undefined {
+/** Where relays listen for agents unless their URL says otherwise; as on the command line. */
+const DEFAULT_TUNNEL_PORT = 4443;
+
+const EXAMPLE = "Write it like https://relay.example.com, or with a port, like https://relay.example.com:4443.";
+
+/**
+ * What the agent dials for the address of a remote relay: `https://relay.example.com` (port 4443, unless it names one),
+ * `tls://host:port`, or `tcp://127.0.0.1:port` (cleartext, on loopback only). Otherwise what is wrong with it.
+ */
+export function parseRelayUrl(text: string): { readonly url: string } | { readonly problem: string } {
+  if (!/^(https|tls|tcp):\/\//i.test(text)) return { problem: `"${text}" is no URL of a relay. ${EXAMPLE}` };
   let parsed: URL;
   try {
-    parsed = new URL(url);
+    // `tls:` and `tcp:` are no special schemes to URL, which then checks less.
+    parsed = new URL(text.replace(/^(tls|tcp):/i, "https:"));
   } catch {
-    return `"${url}" is no URL. Write it like tls://relay.example.com:4443.`;
+    return { problem: `"${text}" is no URL. ${EXAMPLE}` };
   }
-  const plain = parsed.protocol === "tcp:";
-  if (!plain && parsed.protocol !== "tls:") return `"${url}" begins with ${parsed.protocol} and must begin with tls:.`;
   if (parsed.username !== "" || parsed.password !== "")
-    return "The URL of a relay holds no user name or password. Use the command Set Relay Token.";
-  if (parsed.port === "") return `"${url}" names no port. Write it like tls://relay.example.com:4443.`;
-  if (plain && !/^(127(\.[0-9]+){3}|\[::1\]|localhost)$/.test(parsed.hostname))
-    return `"${url}" would send the token unencrypted. Only a relay on this machine may be reached by tcp:, others need tls:.`;
-  return undefined;
+    return { problem: "The URL of a relay holds no user name or password. Use the command Set Relay Token." };
+  if (parsed.pathname !== "/" || parsed.search !== "" || parsed.hash !== "")
+    return { problem: `"${text}" has more than a host and a port. ${EXAMPLE}` };
+  const port = /:(\d+)\/?$/.exec(text)?.[1] ?? String(DEFAULT_TUNNEL_PORT);
+  if (!/^tcp:/i.test(text)) return { url: `tls://${parsed.hostname}:${port}` };
+  if (!/^(127(\.[0-9]+){3}|\[::1\]|localhost)$/.test(parsed.hostname)) {
+    const problem = `"${text}" would send the token unencrypted. Only a relay on this machine may be reached by tcp:, others need https:.`;
+    return { problem };
+  }
+  return { url: `tcp://${parsed.hostname}:${port}` };
 }
 
 /** Takes what a command may be given: a row of the Ports view, an item of the Shares view, a number, or nothing. */
