@@ -36,14 +36,30 @@ export function registerCommands({ context, portlight, inspector }: CommandsOpti
   register("sharePort", (argument) => sharePort(argument, { ...options, withOptions: false }));
   register("sharePortWithOptions", (argument) => sharePort(argument, { ...options, withOptions: true }));
   registerForShare("retry", l10n.t("Try Again"), (share) => retryShare(share, { ...options, withOptions: false }));
-  registerForShare("stopSharing", l10n.t("Stop Sharing"), (share) => shares.stop(share.request.port));
-  register("stopAll", () => shares.stopAll());
+  registerForShare("stopSharing", l10n.t("Stop Sharing"), async ({ request: { port } }) => {
+    await shares.stop(port);
+    window.setStatusBarMessage(l10n.t("$(check) Port {0} is no longer shared", port), 3000);
+  });
+  register("stopAll", async () => {
+    if (shares.all.length === 0) return;
+    await shares.stopAll();
+    window.setStatusBarMessage(l10n.t("$(check) No port is shared any more"), 3000);
+  });
   registerForShare("copyUrl", l10n.t("Copy URL"), async (share, argument) =>
     copy(urlOf(argument) ?? mainUrl(share.info)),
   );
   registerForShare("copyForwardedUrl", l10n.t("Copy Forwarded URL"), copyForwarded);
   registerForShare("openUrl", l10n.t("Open in Browser"), (share, argument) => open(share, urlOf(argument)));
-  registerForShare("showQrCode", l10n.t("Show QR Code"), (share) => showQrCode(share, context.extensionUri));
+  register("showQrCode", async (argument) => {
+    // Unless one is named, those that another device can reach are meant.
+    const reachable = shares.all.filter(({ info }) => externalUrl(info) !== undefined);
+    const share = await shareOf(
+      argument,
+      reachable.length > 0 && portOfArgument(argument) === undefined ? reachable : shares.all,
+      l10n.t("Show QR Code"),
+    );
+    if (share !== undefined) showQrCode(share, context.extensionUri);
+  });
   registerForShare("inspect", l10n.t("Inspect Traffic"), (share) => inspector.reveal(`port:${share.request.port}`));
   register("openInspector", () => inspector.reveal());
   register("openInspectorInEditor", () => inspector.openInEditor());

@@ -12,6 +12,8 @@ export interface PickOptions {
 
 interface PortItem extends QuickPickItem {
   readonly port?: number;
+  /** Only says that the ports are not known yet. */
+  readonly waiting?: true;
 }
 
 /** Asks which port; undefined when the user gave up. */
@@ -29,6 +31,12 @@ function pickListening(options: PickOptions): Promise<number | "other" | undefin
   const refresh = { iconPath: new ThemeIcon("refresh"), tooltip: l10n.t("Look Again") };
   pick.buttons = [refresh];
   const other: PortItem = { label: l10n.t("Other port…"), iconPath: new ThemeIcon("edit"), alwaysShow: true };
+  const waiting: PortItem = {
+    label: l10n.t("$(loading~spin) Looking for ports on which something listens…"),
+    waiting: true,
+    alwaysShow: true,
+  };
+  let looking = false;
   let found: readonly PortItem[] = [];
   const show = (): void => {
     const typed = parsePort(pick.value);
@@ -44,11 +52,15 @@ function pickListening(options: PickOptions): Promise<number | "other" | undefin
             },
           ]
         : [];
-    pick.items = [...found, ...direct, other];
+    pick.items = [...found, ...direct, ...(looking && found.length === 0 ? [waiting] : []), other];
+    // A typed port is taken at once; "Other port…" is not what Enter means while the others are still to come.
+    const active = pick.items.find(({ waiting: isWaiting }) => isWaiting === undefined);
+    if (looking && found.length === 0)
+      pick.activeItems = direct.length > 0 && active !== undefined ? [active] : [waiting];
   };
   const look = async (): Promise<void> => {
-    pick.busy = true;
-    if (found.length === 0) pick.placeholder = l10n.t("Looking for ports on which something listens; or type a number");
+    pick.busy = looking = true;
+    show();
     try {
       found = items(await options.ports(), options);
       pick.placeholder =
@@ -58,7 +70,7 @@ function pickListening(options: PickOptions): Promise<number | "other" | undefin
     } catch (error) {
       pick.placeholder = l10n.t("Cannot list ports: {0}", error instanceof Error ? error.message : String(error));
     } finally {
-      pick.busy = false;
+      pick.busy = looking = false;
       show();
     }
   };
@@ -69,7 +81,7 @@ function pickListening(options: PickOptions): Promise<number | "other" | undefin
     });
     pick.onDidAccept(() => {
       const item = pick.selectedItems[0];
-      if (item === undefined) return;
+      if (item === undefined || item.waiting) return;
       resolve(item.port ?? "other");
       pick.hide();
     });
@@ -77,7 +89,6 @@ function pickListening(options: PickOptions): Promise<number | "other" | undefin
       resolve(undefined);
       pick.dispose();
     });
-    show();
     pick.show();
     void look();
   });

@@ -45,8 +45,21 @@ describe("Share Port in the workbench", () => {
   }
 
   test("from the palette: pick, notification, view, status bar, visitor, stop", async () => {
+    const seen = window.page.evaluate(
+      () =>
+        new Promise((resolve) => {
+          const observer = new MutationObserver(() => {
+            if (document.querySelector(".quick-input-list")?.textContent.includes("Looking for ports") !== true) return;
+            observer.disconnect();
+            resolve(true);
+          });
+          observer.observe(document.body, { childList: true, subtree: true, characterData: true });
+        }),
+    );
     await window.command("Portlight: Share Port…");
     await window.quickPickRow("127.0.0.1").waitFor();
+    assert.equal(await seen, true);
+    assert.equal(await window.quickPickRow("Looking for ports").count(), 0);
     await window.picture("share-1-pick");
     await window.pickPort(service.port);
     const notification = window.notification(`Port ${service.port} is shared at`);
@@ -64,7 +77,12 @@ describe("Share Port in the workbench", () => {
       (await window.shareRows.first().innerText()).includes("· 1 exchange"),
     );
     await window.picture("share-3-view");
-    await stopSharing();
+    await window.command("Portlight: Stop Sharing");
+    await window.page
+      .locator(".statusbar-item")
+      .filter({ hasText: `Port ${service.port} is no longer shared` })
+      .waitFor();
+    await window.shareRows.first().waitFor({ state: "detached" });
     assert.equal(await isGone(url), true);
     await window.statusItem.waitFor({ state: "hidden" });
     await window.picture("share-4-empty");
@@ -128,7 +146,7 @@ describe("Share Port in the workbench", () => {
     const [agent] = portlightProcesses("agent", workbench.extension);
     assert.ok(agent);
     process.kill(agent.pid, "SIGKILL");
-    await window.notification(/agent process ended unexpectedly/).waitFor();
+    await window.notification(/agent process ended unexpectedly.*keeps its URL.*recorded is gone/).waitFor();
     await window.picture("agent-died");
     await until("the URL works again", async () => (await visit(url)).status === 200);
     assert.equal(await sharedUrl(), url);
