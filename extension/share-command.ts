@@ -136,7 +136,8 @@ async function shareWithProgress(request: ShareRequest, { shares }: Portlight): 
       token.onCancellationRequested(() => source.cancel());
       const tell = (): void => {
         const problem = shares.get(request.port)?.info.problem;
-        if (problem !== undefined) progress.report({ message: problem.message });
+        if (problem !== undefined)
+          progress.report({ message: l10n.t("{0}. Trying again…", problem.message.replace(/\.$/, "")) });
       };
       const told = shares.onChanged(tell);
       tell();

@@ -34,8 +34,16 @@ export class EmptyState extends PortlightElement {
     if (capture?.capturing === false)
       return html`${message("debug-pause", "Recording is paused", "Traffic goes on; what passes now is not recorded.")}
         <button type="button" class="primary" @click=${() => void this.store.pause(false)}>Resume recording</button>`;
+    // A share has no URL before the relay granted one.
+    const reachable = state.shares.filter(({ url }) => url !== "");
+    if (reachable.length === 0)
+      return message(
+        "sync",
+        "Not reachable yet",
+        "The relay has granted no URL so far. What is in the way is said above.",
+      );
     return html`${message("radio-tower", "Waiting for traffic", "Whatever visits a shared port appears here as it happens. Try:")}
-    ${state.shares.map((share) => this.#examples(share))}`;
+    ${reachable.map((share) => this.#examples(share))}`;
   }
 
   #nothingShared(): TemplateResult {

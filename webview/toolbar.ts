@@ -89,7 +89,7 @@ export class Toolbar extends PortlightElement {
           <span class="share-url">${visibleText(share.url.replace(WEB_SCHEME, ""))}</span>
           ${share.state === "online" ? html`<span class="visually-hidden">online</span>` : html`<span class="share-state tone-${state.tone}">${state.text}</span>`}
           ${problem === "" ? nothing : html`<span class="share-problem">${problem}</span>`}
-          ${iconButton({ icon: "copy", label: `Copy URL of port ${share.port}`, run: () => void this.store.copy(share.url, "URL") })}
+          ${share.url === "" ? nothing : iconButton({ icon: "copy", label: `Copy URL of port ${share.port}`, run: () => void this.store.copy(share.url, "URL") })}
         </li>`;
       })}
     </ul>`;

@@ -245,4 +245,12 @@ describe("the list of exchanges", () => {
       assert.match((await status.getAttribute("class")) ?? "", new RegExp(`tone-${tone}$`));
     }
   });
+
+  it("offers no URL of a share that has none yet", async () => {
+    host.shares = [{ id: "s1", port: 50051, kind: "http", state: "connecting", url: "", problem: "Nothing answers" }];
+    await open(0);
+    await page.getByRole("heading", { name: "Not reachable yet" }).waitFor();
+    await page.getByRole("list", { name: "Shared ports" }).getByText("Nothing answers").waitFor();
+    assert.equal(await page.getByRole("button", { name: /^Copy/ }).count(), 0);
+  });
 });
