@@ -8,6 +8,8 @@ export interface Problem {
   readonly status: 400 | 408 | 414 | 426 | 431 | 501 | 505;
   /** One sentence for people, without any octet of the message. */
   readonly reason: string;
+  /** The sender does not speak HTTP/1 at all and would not understand the answer. */
+  readonly foreign?: true;
 }
 
 export type HeadKind = "request" | "response" | "trailers";
@@ -198,7 +200,7 @@ export class HeadReader {
       this.target = latin1(bytes, target, at);
       this.#targetOctets = bytes.slice(target, at);
     }
-    this.#version(bytes, at + 1, to, BAD_REQUEST_LINE);
+    this.#version(bytes, at + 1, to, namesHttp(bytes, at + 1, to) ? BAD_REQUEST_LINE : FOREIGN_LINE);
   }
 
   /** RFC 9112 section 4: HTTP-version SP status-code SP [ reason-phrase ]; the second space is often left out. */
@@ -294,6 +296,9 @@ export class HeadReader {
   }
 }
 
+/** `HTTP/` with the bit cleared that tells the cases of a letter apart. */
+const HTTP_SLASH = [0x48, 0x54, 0x54, 0x50, 0x0f] as const;
+
 const METHODS = ["GET", "POST", "HEAD", "PUT", "DELETE", "OPTIONS", "PATCH", "CONNECT"] as const;
 
 function knownMethod(bytes: Uint8Array, from: number, to: number): string {
@@ -306,6 +311,16 @@ function knownMethod(bytes: Uint8Array, from: number, to: number): string {
   return latin1(bytes, from, to);
 }
 
+/** Whether "HTTP/" is somewhere in `bytes[from, to)`, in any case. */
+function namesHttp(bytes: Uint8Array, from: number, to: number): boolean {
+  for (let at = from; at + 5 <= to; at++) {
+    let length = 0;
+    while (length < 5 && ((bytes[at + length] ?? 0) & 0xdf) === (HTTP_SLASH[length] ?? 0)) length++;
+    if (length === 5) return true;
+  }
+  return false;
+}
+
 function sameOctets(bytes: Uint8Array, from: number, to: number, other: Uint8Array): boolean {
   const length = to - from;
   if (other.length !== length) return false;
@@ -316,6 +331,8 @@ function sameOctets(bytes: Uint8Array, from: number, to: number, other: Uint8Arr
 const BARE_LF: Problem = { status: 400, reason: "A line of the head does not end with CR LF." };
 const NO_START_LINE: Problem = { status: 400, reason: "The message begins with empty lines." };
 const BAD_REQUEST_LINE: Problem = { status: 400, reason: "The request line is malformed." };
+/** RFC 9113 section 3.4: an invalid connection preface of HTTP/2 looks like this, and no GOAWAY nor anything else is due. */
+const FOREIGN_LINE: Problem = { ...BAD_REQUEST_LINE, foreign: true };
 const BAD_STATUS_LINE: Problem = { status: 400, reason: "The status line is malformed." };
 const BAD_FIELD_LINE: Problem = { status: 400, reason: "A header field is malformed." };
 const TARGET_TOO_LONG: Problem = { status: 414, reason: "The request target is too long." };

@@ -234,6 +234,19 @@ describe("refused, at every split, and nothing passed on", () => {
     });
   }
 
+  // RFC 9113 section 3.4, h2spec http2/3.5/2: what names no version of HTTP is no request, and gets no answer.
+  for (const foreign of ["INVALID CONNECTION PREFACE\r\n\r\n", "HELO mail.test ESMTP\r\n", "GET / FTP/1.1\r\n\r\n"]) {
+    test(`no HTTP: ${JSON.stringify(foreign)}`, () => {
+      for (let cut = 0; cut < foreign.length; cut++) {
+        const rig = new ServerRig().feed(foreign, cut);
+        assert.deepEqual([rig.transport.written, rig.log], ["", ["FIN"]]);
+      }
+      const later = new ServerRig((stream) => stream.sendHead(answer(204), true));
+      later.feed(`GET / HTTP/1.1\r\nHost: a.test\r\n\r\n${foreign}`);
+      assert.match(later.transport.written, /^HTTP\/1\.1 204 [^]*HTTP\/1\.1 400 /);
+    });
+  }
+
   const chunks: [string, string][] = [
     ["0x", "0x5\r\nhello\r\n0\r\n\r\n"],
     ["plus", "+5\r\nhello\r\n0\r\n\r\n"],

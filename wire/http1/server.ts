@@ -243,7 +243,9 @@ export class Http1Server implements HttpConnection, ExchangeOwner {
     const end = head.read(bytes, at);
     if (begun !== head.begun) this.#deadlines.restart();
     if (head.state === "failed") {
-      this.#refuse(head.problem ?? HEAD_TOO_SLOW);
+      // Who asked in HTTP/1 before understands an answer in it.
+      if (head.problem?.foreign === true && this.#requests === 0) this.#linger();
+      else this.#refuse(head.problem ?? HEAD_TOO_SLOW);
     } else if (head.state === "done") {
       const request = this.#interpreter.interpret(head);
       head.start();
