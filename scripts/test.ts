@@ -12,6 +12,8 @@ interface Suite {
   /** Arguments of Node. */
   readonly run: readonly string[];
   readonly minutes: number;
+  /** Only when it is named: it takes longer than anybody waits for at each change. */
+  readonly onRequest?: boolean;
 }
 
 const runner = (timeoutSeconds: number, ...files: readonly string[]): readonly string[] => [
@@ -29,8 +31,10 @@ const suites: readonly Suite[] = [
     minutes: 6,
   },
   { name: "integration", run: runner(180, "test/integration/**/*.test.ts"), minutes: 10 },
+  { name: "threats", run: runner(180, "test/threats/**/*.test.ts"), minutes: 10 },
   { name: "webview", run: runner(180, "test/webview/**/*.test.ts"), minutes: 8 },
   { name: "workbench", run: ["test/workbench/main.ts"], minutes: 12 },
+  { name: "long", run: runner(1800, "test/threats/long/**/*.long.ts"), minutes: 45, onRequest: true },
 ];
 
 interface Totals {
@@ -91,7 +95,7 @@ const totals: Totals = { passed: 0, failed: 0, skipped: 0 };
 const lines: string[] = [];
 let failed = false;
 for (const suite of suites) {
-  if (wanted.length > 0 && !wanted.includes(suite.name)) continue;
+  if (wanted.length > 0 ? !wanted.includes(suite.name) : suite.onRequest === true) continue;
   console.log(`\n── ${suite.name}`);
   const started = performance.now();
   const { code, output } = await run(suite.run, suite.minutes);
