@@ -25,6 +25,7 @@ const HELLO: AgentMessage = {
   type: "hello",
   version: 1,
   agent: "portlight/test \u00e9",
+  instance: "0123456789abcdefghijkl",
   shares: [{ id: "a_1", kind: "http", port: 3000, name: "n", secret: "s", publicPort: 4000, reach: "lan" }],
 };
 const TEXT = `${JSON.stringify({ ...HELLO, later: { a: 1 } })}\n{"type":"unshare","id":"a_1"}\n{"type":"draining"}\n`;
@@ -50,6 +51,7 @@ test("what is no message ends it, once, and our refusal can still be sent", () =
     ['{"type":"later"}\n', /unknown type/],
     ['{"type":"unshare","id":"../a"}\n', /wrong field/],
     ['{"type":"share","share":{"id":"a","kind":"http","port":0}}\n', /wrong field/],
+    ['{"type":"hello","version":1,"agent":"a","shares":[],"instance":"short"}\n', /wrong field/],
     ["x".repeat(CONTROL_LINE_BYTES + 1), /longer than 65536/],
   ];
   for (const [text, expected] of bad) {
@@ -119,6 +121,7 @@ test("the agent's end answers 200, then says what was queued", () => {
   };
   const sent = [
     { type: "welcome", version: 1, relay: "r", shares: [grant] },
+    { type: "welcome", version: 1, relay: "r", links: 4, shares: [] },
     { type: "refused", id: "a", code: "name-taken", message: "m" },
     { type: "shared", share: grant },
     { type: "unshared", id: "a" },

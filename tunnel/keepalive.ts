@@ -1,11 +1,16 @@
-/**
- * Without a received octet for this long, a PING is sent. Nine seconds: judged by a tick of one second, the PING leaves
- * at most ten seconds after the last octet, and a dead link is found within fifteen (the bar that comparable tunnels set).
- */
-export const IDLE_MS = 9_000;
+import { TICK_MS } from "./wheel.ts";
 
-/** A PING, or anything else, must be answered within this. */
+/**
+ * Without a received octet for this long, a PING is sent. A tick comes up to a second after the octet, so the PING leaves
+ * eight to nine seconds after it: within the ten that are promised, and with a tick to spare for a busy event loop.
+ */
+export const IDLE_MS = 8_000;
+
+/** A PING, or anything else, must be answered within this: a dead link is found 13 to 14 seconds after its last octet, of the 15 that are promised. */
 export const ANSWER_MS = 5_000;
+
+/** Ticks are a second apart, more or less: one that comes a millisecond early must not count as a second too few. */
+const TOLERANCE_MS = TICK_MS / 2;
 
 export interface KeepAliveOptions {
   /** Sends a PING; false when that is not possible now (one is outstanding, or the connection ended). */
@@ -57,10 +62,10 @@ export class KeepAlive {
       return;
     }
     if (this.#pingedAt !== undefined) {
-      if (now - this.#pingedAt < ANSWER_MS) return;
+      if (now - this.#pingedAt < ANSWER_MS - TOLERANCE_MS) return;
       this.#dead = true;
       this.#options.dead();
-    } else if (now - this.#heardAt >= IDLE_MS) {
+    } else if (now - this.#heardAt >= IDLE_MS - TOLERANCE_MS) {
       // A PING that cannot be sent still starts the clock: what we ask for is any octet.
       if (this.#options.ping()) this.#pingSentAt = now;
       this.#pingedAt = now;

@@ -30,9 +30,17 @@ export function readAgentMessage(value: unknown): AgentMessage | undefined {
       const agent = readText(value["agent"]);
       const shares = readList(value["shares"], readShareRequest);
       const token = readOptionalText(value["token"]);
-      if (!isInteger(version, 0, 1_000_000) || agent === undefined || shares === undefined || token === null)
-        return undefined;
-      return { type: "hello", version, agent, shares, ...(token === undefined ? {} : { token }) };
+      const instance = readOptionalInstance(value["instance"]);
+      if (!isInteger(version, 0, 1_000_000) || agent === undefined || shares === undefined) return undefined;
+      if (token === null || instance === null) return undefined;
+      return {
+        type: "hello",
+        version,
+        agent,
+        shares,
+        ...(token === undefined ? {} : { token }),
+        ...(instance === undefined ? {} : { instance }),
+      };
     }
     case "share": {
       const share = readShareRequest(value["share"]);
@@ -56,8 +64,10 @@ export function readRelayMessage(value: unknown): RelayMessage | undefined {
       const version = value["version"];
       const relay = readText(value["relay"]);
       const shares = readList(value["shares"], readShareGrant);
+      const links = value["links"];
       if (!isInteger(version, 0, 1_000_000) || relay === undefined || shares === undefined) return undefined;
-      return { type: "welcome", version, relay, shares };
+      if (links !== undefined && !isInteger(links, 1, 1_000)) return undefined;
+      return { type: "welcome", version, relay, shares, ...(links === undefined ? {} : { links }) };
     }
     case "refused": {
       const code = REFUSALS.find((known) => known === value["code"]);
@@ -142,6 +152,11 @@ function readText(value: unknown): string | undefined {
 /** Undefined: not there. Null: there, and wrong. */
 function readOptionalText(value: unknown): string | undefined | null {
   return value === undefined ? undefined : (readText(value) ?? null);
+}
+
+function readOptionalInstance(value: unknown): string | undefined | null {
+  if (value === undefined) return undefined;
+  return typeof value === "string" && /^[A-Za-z0-9_-]{22,64}$/.test(value) ? value : null;
 }
 
 function readOptionalPort(value: unknown): number | undefined | null {

@@ -8,6 +8,9 @@
  *    forwards a request with this `:protocol`, so nothing a visitor sends can produce it. Its DATA is JSON, one message
  *    a line (LF), each at most `CONTROL_LINE_BYTES`. The agent answers `:status 200` and speaks first: `hello`.
  * 4. Each exchange is one more stream, opened by the relay: the visitor's request with the field `portlight-share`.
+ * 5. An agent may hold several tunnels (*links*) to one relay, each with a hello of its own and the same `instance`. A
+ *    name claimed again with its secret by the same instance is served through all of its links; claimed by another
+ *    instance, it leaves the former, who is told `unshared`. `unshare` on one link ends the share on all of them.
  *
  * Unknown fields of a message are ignored; an unknown `type` is refused (`refused`, code "protocol").
  */
@@ -35,6 +38,15 @@ export const CONTROL_LINE_BYTES = 64 * 1024;
 
 /** An agent that has not said hello by then is disconnected. */
 export const HELLO_TIMEOUT_MS = 10_000;
+
+/** `hello.instance`: 128 random bits in base64url are 22 characters. */
+export const INSTANCE_BYTES = 16;
+
+/**
+ * Links of one instance that serve a name at once; of more, the oldest serves it no longer. Two are used, so that one is
+ * there while the other is lost; as many again are old ones whose end the relay has not noticed yet.
+ */
+export const MAX_LINKS = 4;
 
 /** More shares on one session than this are refused: a person shares a handful, a test some dozens. */
 export const MAX_SHARES_PER_SESSION = 256;
@@ -96,6 +108,8 @@ export interface Hello {
   /** Program and version, for logs: `portlight/0.1.0`. */
   readonly agent: string;
   readonly token?: string;
+  /** The agent process, at random: `[A-Za-z0-9_-]{22,64}`. Without it (agents before links) each session is an instance. It proves nothing: a name is claimed by its secret. */
+  readonly instance?: string;
   readonly shares: readonly ShareRequest[];
 }
 
@@ -103,6 +117,8 @@ export interface Welcome {
   readonly type: "welcome";
   readonly version: number;
   readonly relay: string;
+  /** How many links of one instance make sense here. Without it one (relays before links): a second would take the names from the first. */
+  readonly links?: number;
   /** One grant for each share of the hello that was not refused. */
   readonly shares: readonly ShareGrant[];
 }
@@ -119,13 +135,14 @@ export type AgentMessage =
   | Hello
   | { readonly type: "share"; readonly share: ShareRequest }
   | { readonly type: "unshare"; readonly id: string }
-  /** No new exchanges, please; those open go on. */
+  /** No new exchanges on this link, please; those open go on. */
   | { readonly type: "draining" };
 
 export type RelayMessage =
   | Welcome
   | Refused
   | { readonly type: "shared"; readonly share: ShareGrant }
+  /** The share is over: the agent asked for it, on whichever link, or another instance has the name now. */
   | { readonly type: "unshared"; readonly id: string }
-  /** The relay goes down: dial again (another instance may answer), finish what is open here. */
+  /** The relay goes down: dial again (another relay may answer). New exchanges still come on this link until it closes. */
   | { readonly type: "draining" };
