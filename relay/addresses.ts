@@ -39,6 +39,25 @@ export function plainAddress(address: string | undefined): string {
   return /^::ffff:[0-9.]+$/i.test(address) ? address.slice(7) : address;
 }
 
+/** Who is counted as one: an IPv4 address, or the /64 of an IPv6 address, of which one host has as many as it likes. */
+export function networkOf(address: string): string {
+  const plain = plainAddress(address);
+  if (!plain.includes(":")) return plain;
+  const [left = "", right] = plain.split("%", 1)[0]?.split("::") ?? [];
+  const groups = left === "" ? [] : left.split(":");
+  const behind = right === undefined || right === "" ? [] : right.split(":");
+  // An IPv4 address at the end stands for two groups; it is never among the first four that count.
+  const width = behind.length + (behind.at(-1)?.includes(".") === true ? 1 : 0);
+  const all =
+    right === undefined
+      ? groups
+      : [...groups, ...Array<string>(Math.max(0, 8 - groups.length - width)).fill("0"), ...behind];
+  return `${all
+    .slice(0, 4)
+    .map((group) => group.replace(/^0+(?=.)/, "").toLowerCase())
+    .join(":")}::/64`;
+}
+
 /** An address as it stands in a URL. */
 export function inUrl(host: string): string {
   return host.includes(":") ? `[${host}]` : host;

@@ -4,6 +4,7 @@ import { setTimeout as pause } from "node:timers/promises";
 import { isLoopback } from "../tunnel/transports.ts";
 import { inUrl } from "./addresses.ts";
 import { Edge } from "./edge.ts";
+import { GUESS_WINDOW_MS, Guesses } from "./guesses.ts";
 import type { Lease } from "./lease.ts";
 import { listen } from "./listener.ts";
 import { digest } from "./names.ts";
@@ -23,8 +24,23 @@ const DEFAULT_DRAIN_MS = 30_000;
 /** Agents welcomed at once. */
 const MAX_SESSIONS = 1_000;
 
+/** Sessions that wait for a refusal: few of all sockets that agents may have. */
+const MAX_DELAYED = 100;
+
 /** How often expired names are forgotten. */
 const SWEEP_MS = 60 * 60 * 1000;
+
+/**
+ * Names that do not exist, asked for by one network in a minute: a person mistypes a few, a page of a share that has
+ * ended names one. A random name has 65 bits; this is about names that people chose.
+ */
+const WRONG_NAMES = 60;
+
+/** Wrong tokens of one network in a minute: a machine has one, a whole office of machines with old ones has some. */
+const WRONG_TOKENS = 20;
+
+/** Names of others, or wrong resume secrets: an agent that lost its secrets asks for each of its shares once. */
+const WRONG_CLAIMS = 100;
 
 /** While draining: how often it is looked whether all is done. */
 const POLL_MS = 20;
@@ -81,6 +97,7 @@ class RunningRelay implements Relay {
 
   readonly #options: RelayOptions;
   readonly #registry = new Registry<Lease>(() => Date.now());
+  readonly #guesses: { readonly names: Guesses; readonly tokens: Guesses; readonly claims: Guesses };
   readonly #edge: Edge;
   readonly #router: Router;
   readonly #visitors = new Set<VisitorConnection>();
@@ -96,9 +113,18 @@ class RunningRelay implements Relay {
   constructor(options: RelayOptions) {
     this.#options = options;
     this.#tokens = options.tokenDigests?.map((hex) => Buffer.from(hex, "hex"));
+    // Everybody on this machine is the same person there.
+    const exempt = (address: string): boolean => options.mode === "local" && isLoopback(address);
+    const counting = (limit: number): Guesses => new Guesses(() => performance.now(), { limit, exempt });
+    this.#guesses = {
+      names: counting(WRONG_NAMES),
+      tokens: counting(WRONG_TOKENS),
+      claims: counting(WRONG_CLAIMS),
+    };
     this.#edge = new Edge({ tls: options.tls });
     this.#router = new Router({
       registry: this.#registry,
+      guesses: this.#guesses.names,
       domain: options.domain,
       ownHosts: options.mode === "local" ? ["localhost", "127.0.0.1", "[::1]"] : [],
     });
@@ -123,9 +149,13 @@ class RunningRelay implements Relay {
     this.#closers.push(() => publisher.close());
     const host: SessionHost = {
       ...{ registry: this.#registry, publisher, log, relay: RELAY_NAME },
+      tokens: this.#guesses.tokens,
+      claims: this.#guesses.claims,
       authorised: (token) => this.#authorised(token),
-      // The one that asks is in the set already.
-      admits: () => this.#sessions.size <= MAX_SESSIONS,
+      // Who has shown no token takes nobody's place.
+      admits: () => this.#count((session) => session.welcomed) < MAX_SESSIONS,
+      // The one that asks is delayed already.
+      delays: () => this.#count((session) => session.delayed) <= MAX_DELAYED,
       sessionEnded: (session) => this.#sessions.delete(session),
     };
     const tunnels = await listenForAgents({
@@ -140,7 +170,13 @@ class RunningRelay implements Relay {
     this.#tunnelListener = tunnels;
     this.#closers.push(() => tunnels.close());
     const sweep = setInterval(() => this.#registry.sweep(), SWEEP_MS).unref();
-    this.#closers.push(() => clearInterval(sweep));
+    const forget = setInterval(() => {
+      for (const guesses of Object.values(this.#guesses)) guesses.sweep();
+    }, GUESS_WINDOW_MS).unref();
+    this.#closers.push(() => {
+      clearInterval(sweep);
+      clearInterval(forget);
+    });
     const publicHost = mode === "remote" ? domain : dialable(address.host);
     this.publicUrl = `${scheme}://${inUrl(publicHost)}${portSuffix(scheme, mainPort)}`;
     this.tunnelUrl =
@@ -180,6 +216,12 @@ class RunningRelay implements Relay {
     const sockets = [...this.#edge.sockets, ...(this.#tunnelListener?.sockets ?? [])];
     await Promise.all(sockets.map((socket) => destroyed(socket)));
     this.#options.log.info("Relay closed");
+  }
+
+  #count(counts: (session: Session) => boolean): number {
+    let count = 0;
+    for (const session of this.#sessions) if (counts(session)) count++;
+    return count;
   }
 
   #unsent(): boolean {

@@ -6,6 +6,7 @@ import { HOPS_FIELD, MAX_HOPS } from "../tunnel/protocol.ts";
 import { labelBelow, parseAuthority } from "./authority.ts";
 import type { Authority } from "./authority.ts";
 import { forwardedHead, kindOf } from "./forward.ts";
+import type { Guesses } from "./guesses.ts";
 import type { Lease } from "./lease.ts";
 import type { Registry, ShareRecord } from "./registry.ts";
 
@@ -33,10 +34,14 @@ interface Target {
   readonly authority: Authority | undefined;
   /** One object, so that HPACK finds its index. */
   readonly forwardedHost: Field;
+  /** It named a share, and `Guesses` knows. */
+  right: boolean;
 }
 
 export interface RouterOptions {
   readonly registry: Registry<Lease>;
+  /** Of names, by visitors. */
+  readonly guesses: Guesses;
   /** Shares are `name.domain`. */
   readonly domain: string;
   /** Further names of the relay itself, where the front page is. */
@@ -110,9 +115,11 @@ export class Router {
       const host = authority?.host ?? "";
       if (this.#isOwn(host) && this.#frontPage(fields, ended, join)) return undefined;
       const name = labelBelow(host, this.#options.domain);
-      record = name === undefined ? undefined : this.#options.registry.find(name);
-      // The same answer whether the name never was, is expired, or was given back; and the name is not repeated.
-      if (record?.kind !== "http") return UNKNOWN;
+      // Not a name at all: a scanner that knows only our address learns nothing, and may ask for it as often as it likes.
+      if (name === undefined) return UNKNOWN;
+      const found = this.#find(name, target, origin.forwardedFor.value);
+      if ("code" in found) return found;
+      record = found;
     } else if (record.stopped) {
       return UNKNOWN;
     }
@@ -125,6 +132,20 @@ export class Router {
     const named = authority === undefined ? withAuthority(fields, `${record.name}.${this.#options.domain}`) : fields;
     lease.owner.forward(forwardedHead(named, additions), ended, join, kind === "websocket");
     return undefined;
+  }
+
+  /** The same answer whether the name never was, is expired, or was given back; and the name is not repeated. */
+  #find(name: string, target: Target, visitor: string): ShareRecord<Lease> | Failure {
+    const { guesses, registry } = this.#options;
+    if (!target.right && !guesses.allows(visitor, name)) return TOO_OFTEN;
+    const record = registry.find(name);
+    if (record?.kind !== "http") {
+      guesses.wrong(visitor, name);
+      return UNKNOWN;
+    }
+    if (!target.right) guesses.right(visitor, name);
+    target.right = true;
+    return record;
   }
 
   #isOwn(host: string): boolean {
@@ -158,6 +179,7 @@ function targetOf(fields: Fields, origin: Origin): Target {
     text,
     authority: parseAuthority(text),
     forwardedHost: { name: "x-forwarded-host", value: text },
+    right: false,
   };
   return origin.target;
 }
@@ -167,6 +189,12 @@ function withAuthority(fields: Fields, authority: string): Fields {
 }
 
 const UNKNOWN: Failure = { by: "relay", code: "unknown-name", message: "No port is shared under this name" };
+
+const TOO_OFTEN: Failure = {
+  by: "relay",
+  code: "too-often",
+  message: "From this network too many names were asked for that do not exist",
+};
 
 function offline(record: ShareRecord<Lease>): Failure {
   return { by: "relay", code: "offline", message: `The share ${record.name} is not connected` };

@@ -6,13 +6,14 @@ import { test } from "node:test";
 import type { TestContext } from "node:test";
 import { silentLogger } from "../wire/logger.ts";
 import { FakeAgent, until } from "../test/support/fake-agent.ts";
+import { Guesses } from "./guesses.ts";
 import type { Lease } from "./lease.ts";
 import { Publisher } from "./publisher.ts";
 import { Registry } from "./registry.ts";
 import { Session } from "./session.ts";
 
 /** A session for whoever dials, driven by the test's own time besides the wheel's. */
-async function setUp(t: TestContext, admits = true) {
+async function setUp(t: TestContext, admits = true, delays = true) {
   const registry = new Registry<Lease>(() => 0);
   const publisher = new Publisher({
     ...{ mode: "local", host: "127.0.0.1", domain: "localhost", allowLan: false, scheme: "http", mainPort: 1 },
@@ -22,13 +23,17 @@ async function setUp(t: TestContext, admits = true) {
   });
   const sessions: Session[] = [];
   const ended: Session[] = [];
+  const tokens = new Guesses(() => 0, { limit: 1 });
   const sockets: Socket[] = [];
   const server = createServer({ allowHalfOpen: true }, (socket) => {
     sockets.push(socket);
     const host = {
       ...{ registry, publisher, log: silentLogger, relay: "test" },
-      authorised: () => true,
+      tokens,
+      claims: new Guesses(() => 0, { limit: 2 }),
+      authorised: (token: string | undefined) => token !== "wrong",
       admits: () => admits,
+      delays: () => delays,
       sessionEnded: (session: Session) => ended.push(session),
     };
     sessions.push(new Session(socket, host));
@@ -42,7 +47,7 @@ async function setUp(t: TestContext, admits = true) {
     for (const socket of sockets) socket.destroy();
   });
   const session = (): Promise<Session> => until(() => sessions[0], "the session");
-  return { registry, port, session, ended };
+  return { registry, port, session, sessions, ended };
 }
 
 test("who says nothing for ten seconds is disconnected", async (t) => {
@@ -84,6 +89,54 @@ test("what speaks another protocol costs its socket", async (t) => {
     await new Promise((resolve) => socket.once("close", resolve));
     await until(() => ended.length === 1, "the end of the session");
   }
+});
+
+test("after too many wrong tokens the answer comes late, and no token is looked at but one that was right before", async (t) => {
+  for (const delays of [true, false]) {
+    const { port, sessions, ended } = await setUp(t, true, delays);
+    const url = `tcp://127.0.0.1:${port}`;
+    const says = async (token: string): Promise<FakeAgent> => {
+      const agent = await FakeAgent.dial(url);
+      agent.hello([], token);
+      return agent;
+    };
+    await (await says("right")).message("welcome");
+    assert.equal((await (await says("wrong")).message("refused")).code, "unauthorized");
+    await (await says("right")).message("welcome");
+    const other = await says("also right, had anybody looked");
+    if (delays) {
+      const session = await until(() => sessions.find(({ delayed }) => delayed), "the delay");
+      session.tick(1_000_000);
+      session.tick(1_004_999);
+      assert.deepEqual(other.messages, []);
+      session.tick(1_005_000);
+    }
+    assert.equal((await other.message("refused")).code, "limit");
+    await until(() => ended.length === 2, "the end of both that were refused");
+  }
+});
+
+test("after too many names of others no further one is looked at; what the agent has it keeps", async (t) => {
+  const { port } = await setUp(t);
+  const url = `tcp://127.0.0.1:${port}`;
+  const share = (name: string, secret?: string) =>
+    ({ id: name, kind: "http", port: 1, name, ...(secret === undefined ? {} : { secret }) }) as const;
+  const { agent: owner, grants } = await FakeAgent.online(
+    url,
+    ["a", "b", "c"].map((name) => share(name)),
+  );
+  const { agent: thief } = await FakeAgent.online(url, []);
+  const answers: string[] = [];
+  for (const name of ["a", "b", "c", "free"]) {
+    thief.send({ type: "share", share: share(name) });
+    answers.push((await thief.message("refused")).code);
+  }
+  assert.deepEqual(answers, ["name-taken", "name-taken", "limit", "limit"]);
+  owner.cut("fin");
+  const back = await FakeAgent.online(url, [share("a", grants[0]?.secret)]);
+  assert.equal(back.grants[0]?.name, "a", "the owner comes back from the same network");
+  thief.send({ type: "share", share: { id: "any", kind: "http", port: 1 } });
+  await thief.message("shared");
 });
 
 test("a full relay says so; an agent that drains gives its names up but ends what is open", async (t) => {

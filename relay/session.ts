@@ -24,6 +24,8 @@ import { unwatch, watch } from "../tunnel/wheel.ts";
 import { plainAddress } from "./addresses.ts";
 import { Lease } from "./lease.ts";
 import type { LeaseOwner } from "./lease.ts";
+import type { Guesses } from "./guesses.ts";
+import { digest } from "./names.ts";
 import { PublishError } from "./publisher.ts";
 import type { Publisher } from "./publisher.ts";
 import type { Registry } from "./registry.ts";
@@ -31,6 +33,12 @@ import { WaitingLine } from "./waiting.ts";
 
 /** A refused session has this long to read why. */
 const FAREWELL_MS = 2_000;
+
+/**
+ * Who was wrong too often waits this long for his refusal, and what he sends meanwhile is thrown away: longer than a new
+ * connection costs him, shorter than an agent that means well waits for an answer (`HELLO_TIMEOUT_MS`).
+ */
+const TARPIT_MS = 5_000;
 
 /** What all sessions of a relay share. */
 export interface SessionHost {
@@ -41,8 +49,14 @@ export interface SessionHost {
   readonly relay: string;
   /** Whether an agent with this token may share. */
   authorised(token: string | undefined): boolean;
+  /** Of tokens. */
+  readonly tokens: Guesses;
+  /** Of names and resume secrets. */
+  readonly claims: Guesses;
   /** Whether one more session may be welcomed. */
   admits(): boolean;
+  /** Whether one more session may be kept waiting for its refusal: a socket each. */
+  delays(): boolean;
   /** The session is over; its names are released. */
   sessionEnded(session: Session): void;
 }
@@ -54,6 +68,8 @@ type State =
   | "online"
   /** No new exchanges; those open go on. */
   | "draining"
+  /** Guessed too often: refused later. */
+  | "tarpit"
   | "refused"
   | "over";
 
@@ -64,13 +80,15 @@ export class Session implements Http2Events, LeaseOwner, Ticking {
   readonly #control: ControlChannel<RelayMessage, AgentMessage>;
   readonly #leases = new Map<string, Lease>();
   readonly #waiting: WaitingLine;
+  readonly #address: string;
   readonly #who: string;
   #state: State = "connecting";
   #since: number | undefined;
 
   constructor(socket: Socket, host: SessionHost) {
     this.#host = host;
-    this.#who = `agent at ${plainAddress(socket.remoteAddress)}`;
+    this.#address = plainAddress(socket.remoteAddress);
+    this.#who = `agent at ${this.#address}`;
     this.#control = new ControlChannel<RelayMessage, AgentMessage>(readAgentMessage, {
       opened: () => undefined,
       messageReceived: (message) => this.#received(message),
@@ -94,6 +112,15 @@ export class Session implements Http2Events, LeaseOwner, Ticking {
     });
     this.#waiting = new WaitingLine((head, ended, join) => this.#open(head, ended, join));
     watch(this);
+  }
+
+  /** Its token was right. */
+  get welcomed(): boolean {
+    return this.#state === "online" || this.#state === "draining";
+  }
+
+  get delayed(): boolean {
+    return this.#state === "tarpit";
   }
 
   /** Exchanges in this tunnel, without the control stream. */
@@ -188,6 +215,8 @@ export class Session implements Http2Events, LeaseOwner, Ticking {
     const elapsed = now - this.#since;
     if (this.#state === "refused") {
       if (elapsed >= FAREWELL_MS) this.#abort("closed", "The session was refused");
+    } else if (this.#state === "tarpit") {
+      if (elapsed >= TARPIT_MS) this.#refuse("limit", TOO_OFTEN);
     } else if (elapsed >= HELLO_TIMEOUT_MS) {
       this.#abort("timeout", `The agent did not say hello within ${HELLO_TIMEOUT_MS} ms`);
     }
@@ -233,11 +262,20 @@ export class Session implements Http2Events, LeaseOwner, Ticking {
       );
       return;
     }
+    const shown = digest(hello.token ?? "").toString("hex");
+    if (!host.tokens.allows(this.#address, shown)) {
+      this.#state = "tarpit";
+      this.#since = undefined;
+      if (!host.delays()) this.#refuse("limit", TOO_OFTEN);
+      return;
+    }
     if (!host.authorised(hello.token)) {
+      host.tokens.wrong(this.#address, shown);
       // One answer for a missing and a wrong token.
       this.#refuse("unauthorized", "The token is missing or wrong");
       return;
     }
+    host.tokens.right(this.#address, shown);
     if (!host.admits()) {
       this.#refuse("limit", "This relay has as many agents as it takes");
       return;
@@ -253,7 +291,7 @@ export class Session implements Http2Events, LeaseOwner, Ticking {
 
   /** Undefined: nobody waits for the answer any more. Never rejects. */
   async #share(request: ShareRequest): Promise<ShareGrant | Refused | undefined> {
-    const { registry, publisher, log } = this.#host;
+    const { registry, publisher, claims, log } = this.#host;
     const refused = (code: RefusalCode, message: string): Refused => ({
       type: "refused",
       id: request.id,
@@ -264,10 +302,18 @@ export class Session implements Http2Events, LeaseOwner, Ticking {
     if (this.#leases.size >= MAX_SHARES_PER_SESSION) {
       return refused("limit", `A session has at most ${MAX_SHARES_PER_SESSION} shares`);
     }
+    if (request.name !== undefined && !claims.allows(this.#address, wish(request.name, request.secret))) {
+      return refused("limit", "Names that belong to others were asked for too often; try again in a minute");
+    }
     const lease = new Lease(this, request.id, request.kind);
     const claimed = registry.claim({ kind: request.kind, name: request.name, secret: request.secret, holder: lease });
-    if ("refused" in claimed) return refused(claimed.refused, claimed.message);
+    if ("refused" in claimed) {
+      if (claimed.refused === "name-taken") claims.wrong(this.#address, wish(request.name ?? "", request.secret));
+      return refused(claimed.refused, claimed.message);
+    }
     const { record, generation, secret } = claimed;
+    // As it comes back: with the secret that is given now.
+    claims.right(this.#address, wish(record.name, secret));
     lease.grant = { record, generation };
     this.#leases.set(request.id, lease);
     try {
@@ -353,9 +399,16 @@ export class Session implements Http2Events, LeaseOwner, Ticking {
   }
 }
 
+const TOO_OFTEN = "Too many wrong tokens came from this network; try again in a minute";
+
 const OFFLINE: Failure = { by: "relay", code: "offline", message: "The share is not connected" };
 
 const GOING: Refused = { type: "refused", code: "draining", message: "This session is ending; ask again in the next" };
+
+/** A claim as a guess: who has the secret of one name knows nothing of another. */
+function wish(name: string, secret: string | undefined): string {
+  return secret === undefined ? name : `${name} ${digest(secret).toString("base64url")}`;
+}
 
 function isGrant(answer: ShareGrant | Refused | undefined): answer is ShareGrant {
   return answer !== undefined && "secret" in answer;

@@ -44,6 +44,7 @@ test("the statuses that clients rely on", () => {
   const expected: [Failure, number, number][] = [
     [because("unreachable"), 502, 14],
     [because("unknown-name", "relay"), 404, 14],
+    [because("too-often", "relay"), 429, 8],
     [because("offline", "relay"), 503, 14],
     [because("head-too-large", "visitor"), 431, 8],
     [because("head-too-large", "service"), 502, 13],

@@ -72,6 +72,14 @@ export const FAILURES: Readonly<Record<FailureCode, FailureAnswer>> = {
     ...unavailable,
     advice: "Check the URL, or ask whoever gave it to you whether the port is still shared.",
   },
+  "too-often": {
+    status: 429,
+    reason: "Too Many Requests",
+    grpcStatus: 8,
+    connectCode: "resource_exhausted",
+    retryAfter: 60,
+    advice: "Check the URL, and try again in a minute.",
+  },
   offline: {
     status: 503,
     reason: "Service Unavailable",

@@ -56,6 +56,8 @@ export type FailureCode =
   | "timeout"
   /** No share has this name. */
   | "unknown-name"
+  /** Wrong too often: whether this is right is not said for a while. */
+  | "too-often"
   /** The share exists, but its agent is not connected. */
   | "offline"
   /** The request came back to us: it already passed this relay too often. */

@@ -52,6 +52,7 @@ const HTTP2_CODES: Readonly<Record<FailureCode, number>> = {
   unreachable: INTERNAL_ERROR,
   timeout: CANCEL,
   "unknown-name": INTERNAL_ERROR,
+  "too-often": ENHANCE_YOUR_CALM,
   offline: INTERNAL_ERROR,
   loop: INTERNAL_ERROR,
   unauthorized: INTERNAL_ERROR,
