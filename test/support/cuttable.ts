@@ -1,6 +1,6 @@
-import net from "node:net";
+import { startChaosProxy } from "../chaos/proxy.ts";
 
-/** A TCP proxy whose connections a test can break in every way a network does. */
+/** A TCP proxy whose connections a test can break: the few things of `ChaosProxy` that a test of a cut needs. */
 export interface Cuttable {
   readonly port: number;
   /** Connections now open. */
@@ -20,68 +20,22 @@ export interface Cuttable {
 
 /** Passes connections on to `port` on loopback. */
 export async function startCuttable(port: number): Promise<Cuttable> {
-  const pairs = new Set<readonly [net.Socket, net.Socket]>();
-  const swallowed = new Set<net.Socket>();
-  let dark = false;
-  let accepted = 0;
-  const server = net.createServer((left) => {
-    accepted++;
-    left.on("error", () => undefined);
-    if (dark) {
-      swallowed.add(left);
-      left.resume();
-      return;
-    }
-    const right = net.connect(port, "127.0.0.1");
-    right.on("error", () => left.destroy());
-    left.setNoDelay(true);
-    right.setNoDelay(true);
-    left.pipe(right);
-    right.pipe(left);
-    const pair = [left, right] as const;
-    pairs.add(pair);
-    const gone = (): void => {
-      pairs.delete(pair);
-      left.destroy();
-      right.destroy();
-    };
-    left.on("close", gone);
-    right.on("close", gone);
-  });
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const each = (act: (socket: net.Socket) => void): void => {
-    for (const [left, right] of [...pairs]) {
-      left.unpipe();
-      right.unpipe();
-      act(left);
-      act(right);
-    }
-  };
+  const proxy = await startChaosProxy(port);
   return {
-    port: (server.address() as net.AddressInfo).port,
+    port: proxy.port,
     get open() {
-      return pairs.size;
+      return proxy.open;
     },
     get accepted() {
-      return accepted;
+      return proxy.accepted;
     },
-    finish: () => each((socket) => socket.end()),
-    reset: () => each((socket) => socket.resetAndDestroy()),
-    blackhole() {
-      dark = true;
-      each((socket) => {
-        swallowed.add(socket);
-        socket.resume();
-      });
-    },
+    finish: () => proxy.finish(),
+    reset: () => proxy.reset(),
+    blackhole: () => proxy.set({ silent: true }),
     restore() {
-      dark = false;
+      proxy.forget();
+      proxy.heal();
     },
-    close: () =>
-      new Promise((resolve) => {
-        for (const socket of swallowed) socket.destroy();
-        each((socket) => socket.destroy());
-        server.close(() => resolve());
-      }),
+    close: () => proxy.close(),
   };
 }
