@@ -141,14 +141,17 @@ test("a peer who reads nothing blocks the outbox, and unblocks it when he reads"
   assert.equal(taken, given);
 });
 
-test("destroy is seen as a reset", async (t) => {
+test("destroy is seen as a reset, after what the socket took at once", async (t) => {
   const [near, far] = await pair(t);
   const protocol = attach(near);
-  far.resume();
+  const seen: string[] = [];
+  far.on("data", (chunk: Buffer) => seen.push(chunk.toString()));
   const error = new Promise<NodeJS.ErrnoException>((resolve) => far.on("error", resolve));
-  protocol.transport.outbox.put(Buffer.from("dropped"));
+  protocol.transport.outbox.put(Buffer.from("last words"));
   protocol.transport.destroy();
+  protocol.transport.outbox.put(Buffer.from("too late"));
   assert.equal((await error).code, "ECONNRESET");
+  assert.deepEqual(seen, ["last words"]);
   await protocol.closed;
   assert.deepEqual(protocol.log, ["closed"]);
 });

@@ -131,9 +131,10 @@ class SocketTransport implements Transport {
   }
 
   destroy(): void {
+    // What came in the same turn as the reset, passes in the same turn: whoever resets has said it before.
+    this.#flush();
     this.#closing = true;
     this.#writingEnded = true;
-    this.outbox.take();
     if (this.#socket.destroyed) return;
     try {
       this.#socket.resetAndDestroy();

@@ -12,7 +12,7 @@ export interface Transport {
   endWriting(): void;
   /** Send what the outbox holds, as far as the peer takes it at once, then close both directions. */
   close(): void;
-  /** Close at once and visibly abnormally (RST where the platform can): what is queued is dropped. */
+  /** Close at once and visibly abnormally (RST where the platform can): what the peer does not take at once is dropped. */
   destroy(): void;
 }
 
