@@ -32,6 +32,9 @@ export class Outbox {
   /** True while the transport holds more than it wants to: DATA waits for `ByteProtocol.drained`. Set by the transport only. */
   blocked = false;
 
+  /** While `blocked`: set by the transport before each tick, and changed when it took something since, be it one octet. */
+  taken = 0;
+
   /** Octets put since the last `take`. A protocol that must bound what a peer can make it queue looks here. */
   pending = 0;
 

@@ -44,6 +44,11 @@ export class Answering {
     this.#continued = false;
   }
 
+  /** The visitor may wait for a 100 before he sends the body. */
+  awaitsContinue(request: RequestHead | undefined): boolean {
+    return request?.expectsContinue === true && !this.#continued && !this.answered;
+  }
+
   head(request: RequestHead, fields: Fields, end: boolean, circumstances: Circumstances): HeadOutcome {
     const status = statusOf(fields);
     const writable = writableFields(fields);

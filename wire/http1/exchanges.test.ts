@@ -286,6 +286,55 @@ describe("time limits", () => {
     rig.server.tick(61_500);
     assert.deepEqual(events(rig), ["opened", "destroy", "reset visitor timeout"]);
   });
+
+  test("a slow link is not cut, however long the quarter of a megabyte below takes", () => {
+    const rig = new ServerRig().feed(GET);
+    rig.stream.sendHead(answer(200), false);
+    rig.transport.outbox.blocked = true;
+    for (let second = 0; second < 300; second++) {
+      if (second % 20 === 0) rig.transport.outbox.taken++;
+      rig.server.tick(second * 1000);
+    }
+    assert.deepEqual(events(rig), ["opened"]);
+    rig.server.tick(310_000);
+    assert.deepEqual(events(rig), ["opened", "destroy", "reset visitor timeout"]);
+  });
+
+  test("a body of known length that stops coming for 30 s: 408, and both sides are told", () => {
+    const rig = new ServerRig().feed(POST.replace("5", "10"));
+    rig.server.tick(0);
+    rig.server.tick(29_000);
+    rig.feed("x");
+    rig.server.tick(30_000);
+    rig.server.tick(59_999);
+    assert.deepEqual(events(rig), ["opened", "data x"]);
+    assert.equal(rig.transport.written, "");
+    rig.server.tick(60_000);
+    assert.match(rig.transport.written, /^HTTP\/1\.1 408 /);
+    assert.equal(events(rig).at(-1), "reset visitor timeout");
+  });
+
+  test("within an answer it is a cut", () => {
+    const rig = new ServerRig().feed(POST);
+    rig.stream.sendHead(answer(200), false);
+    rig.server.tick(0);
+    rig.server.tick(30_000);
+    assert.ok(events(rig).includes("destroy"));
+    assert.equal(events(rig).at(-1), "reset visitor timeout");
+  });
+
+  const patient: Record<string, (rig: ServerRig) => void> = {
+    "in chunks": (rig) => rig.feed(POST.replace("Content-Length: 5", "Transfer-Encoding: chunked")),
+    "that nobody consumes": (rig) => rig.feed(POST.replace("5", "200000")).feed("x".repeat(70_000)),
+    "that waits for a 100": (rig) => rig.feed(POST.replace("\r\n\r\n", "\r\nExpect: 100-continue\r\n\r\n")),
+  };
+  for (const [what, begin] of Object.entries(patient))
+    test(`a body ${what} may wait`, () => {
+      const rig = new ServerRig();
+      begin(rig);
+      for (let second = 0; second < 600; second++) rig.server.tick(second * 1000);
+      assert.doesNotMatch(events(rig).join(), /reset|destroy/);
+    });
 });
 
 describe("credit", () => {

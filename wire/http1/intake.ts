@@ -16,6 +16,11 @@ export class Intake {
     this.#limit = limit;
   }
 
+  /** We read nothing at present. */
+  get paused(): boolean {
+    return this.#paused;
+  }
+
   add(bytes: number): void {
     this.#unconsumed += bytes;
     if (!this.#paused && this.#unconsumed > this.#limit) {

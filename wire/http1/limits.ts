@@ -24,6 +24,8 @@ export interface Http1Limits {
   readonly headMs: number;
   /** Between two requests. */
   readonly idleMs: number;
+  /** Within a body of known length: nothing comes although we read. A body in chunks may come when it likes, as a WebSocket. */
+  readonly bodyMs: number;
   /** Data waits and the visitor takes none. */
   readonly stallMs: number;
   /** The visitor half-closed after its request and the answer makes no progress. */
@@ -54,7 +56,9 @@ export const DEFAULT_LIMITS: Http1Limits = {
   headMs: 10_000,
   // Above the 50 s for which browsers keep idle connections is not needed; below it costs handshakes.
   idleMs: 60_000,
-  // A visitor that takes less than one socket buffer in this time blocks memory of ours.
+  // Who has said how much he sends and stops in the middle is gone; nginx waits 60 s.
+  bodyMs: 30_000,
+  // A visitor that takes nothing at all in this time blocks memory of ours. Any octet that his kernel takes counts.
   stallMs: 30_000,
   // A closed tab sends FIN just as `nc` does that half-closed: long enough for a prompt answer, short enough to cancel an event stream.
   halfClosedMs: 3_000,

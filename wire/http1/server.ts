@@ -171,18 +171,20 @@ export class Http1Server implements HttpConnection, ExchangeOwner {
 
   tick(now: number): void {
     if (this.#phase === "closed") return;
-    const blocked = this.#transport.outbox.blocked;
-    if (this.#deadlines.stalled(now, blocked)) {
+    const outbox = this.#transport.outbox;
+    if (this.#deadlines.stalled(now, outbox)) {
       this.#abandon("timeout", `The visitor took no data for ${this.#limits.stallMs / 1000} s.`);
       return;
     }
-    const elapsed = this.#deadlines.elapsed(now, blocked);
+    const elapsed = this.#deadlines.elapsed(now, outbox.blocked || this.#isBodyHalted());
     if (this.#phase === "head") {
       if (this.#head.begun) {
         if (elapsed >= this.#limits.headMs) this.#refuse(HEAD_TOO_SLOW);
       } else if (elapsed >= (this.#requests === 0 ? this.#limits.silentMs : this.#limits.idleMs)) {
         this.#linger();
       }
+    } else if (this.#phase === "body") {
+      if (elapsed >= this.#limits.bodyMs) this.#bodyFailed("timeout", BODY_TOO_SLOW);
     } else if (this.#phase === "waiting") {
       if (this.#peerEnded && elapsed >= this.#limits.halfClosedMs) {
         this.#abandon("cancelled", "The visitor closed the connection before its answer was complete.");
@@ -274,9 +276,10 @@ export class Http1Server implements HttpConnection, ExchangeOwner {
 
   #readBody(bytes: Uint8Array, at: number): number {
     const body = this.#body;
+    this.#deadlines.restart();
     const end = body.read(bytes, at);
     if (body.state === "failed") {
-      this.#bodyFailed(body.reason);
+      this.#bodyFailed("malformed", { status: 400, reason: body.reason });
       return end;
     }
     const data = body.data;
@@ -292,12 +295,19 @@ export class Http1Server implements HttpConnection, ExchangeOwner {
     return end;
   }
 
-  #bodyFailed(reason: string): void {
-    const failure: Failure = { by: this.#peer, code: "malformed", message: reason };
+  #bodyFailed(code: FailureCode, problem: Problem): void {
+    const failure: Failure = { by: this.#peer, code, message: problem.reason };
     if (this.#answering.done) this.#linger();
     else if (this.#answering.answered) this.#destroy();
-    else this.#refuse({ status: 400, reason });
+    else this.#refuse(problem);
     this.#tell(failure);
+  }
+
+  /** Nothing of the body is due: its length is not known, we do not read, or the visitor may wait for a 100. */
+  #isBodyHalted(): boolean {
+    if (this.#phase !== "body") return false;
+    const known = this.#request?.framing.kind === "length";
+    return !known || this.#intake.paused || this.#answering.awaitsContinue(this.#request);
   }
 
   #deliver(bytes: Uint8Array, end: boolean): void {
@@ -489,4 +499,5 @@ export class Http1Server implements HttpConnection, ExchangeOwner {
 }
 
 const CONTRADICTION = "The Content-Length of the answer contradicts its body.";
+const BODY_TOO_SLOW: Problem = { status: 408, reason: "The body of the request stopped coming." };
 const HEAD_TOO_SLOW: Problem = { status: 408, reason: "The head of the request took too long." };

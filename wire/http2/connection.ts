@@ -1,6 +1,7 @@
 import type { Failure, Fields, Stream, StreamEvents } from "../stream.ts";
 import type { HttpConnection } from "../transport.ts";
 import { Core, LAST_STREAM } from "./core.ts";
+import { Deadlines } from "./deadlines.ts";
 import { CANCEL, NO_ERROR, http2CodeOf } from "./errors.ts";
 import type { Http2Options } from "./options.ts";
 import { PUBLIC_EDGE, SERVICE_CLIENT } from "./profiles.ts";
@@ -18,25 +19,18 @@ const DRAIN_PING = Uint8Array.from([0x70, 0x6f, 0x72, 0x74, 0x64, 0x72, 0x61, 0x
 /** A peer that does not answer the PING of a drain gets its final GOAWAY after so long. Milliseconds. */
 const DRAIN_PING_MS = 5_000;
 
-/** Less than this within `stallMs` is no progress: a reader of one octet a second only holds memory. */
-const PROGRESS_BYTES = 1024;
-
 /**
  * An HTTP/2 connection (RFC 9113) in either role: bytes in, events out. The constructor sends the preface and SETTINGS.
  */
 export class Http2Connection implements HttpConnection, StreamOwner {
   readonly #core: Core;
   readonly #reader: FrameReader;
+  readonly #deadlines: Deadlines;
   #pingUnderWay = false;
   #drainPingUnderWay = false;
 
-  // Times of `tick`, -1 when not running.
-  #openedAt = -1;
+  /** Time of `tick`, -1 when not running. */
   #drainedAt = -1;
-  #idleSince = -1;
-  #idleMark = -1;
-  #blockSince = -1;
-  #blockMark = -1;
 
   constructor(options: Http2Options) {
     const core = new Core(options, this);
@@ -51,6 +45,7 @@ export class Http2Connection implements HttpConnection, StreamOwner {
       maxContinuations: core.limits.continuations,
     });
     this.#reader = reader;
+    this.#deadlines = new Deadlines(core, reader);
     core.stopReading = () => {
       reader.stopped = true;
     };
@@ -112,12 +107,16 @@ export class Http2Connection implements HttpConnection, StreamOwner {
     return true;
   }
 
-  #pingAnswered(bytes: Uint8Array, from: number): void {
+  #pingAnswered(bytes: Uint8Array, from: number): boolean {
     // The two contents differ in their fifth octet; anything else answers nothing we asked.
     if (this.#pingUnderWay && bytes[from + 4] === LIVENESS_PING[4]) {
       this.#pingUnderWay = false;
       this.#core.events.pingAnswered();
-    } else if (this.#drainPingUnderWay && bytes[from + 4] === DRAIN_PING[4]) this.#finalGoaway();
+      return true;
+    }
+    if (!this.#drainPingUnderWay || bytes[from + 4] !== DRAIN_PING[4]) return false;
+    this.#finalGoaway();
+    return true;
   }
 
   /**
@@ -153,6 +152,7 @@ export class Http2Connection implements HttpConnection, StreamOwner {
   receive(bytes: Uint8Array): void {
     const core = this.#core;
     if (core.ended) return;
+    core.turn++;
     this.#reader.receive(bytes);
     this.#judgeBacklog();
   }
@@ -193,52 +193,11 @@ export class Http2Connection implements HttpConnection, StreamOwner {
     const core = this.#core;
     if (core.ended) return;
     core.flood.tick(now);
-    const limits = core.limits;
-    if (this.#openedAt < 0) this.#openedAt = now;
-    if (core.isServer && !this.#reader.ready && now - this.#openedAt >= limits.prefaceMs) {
-      core.abort(core.failure("timeout", `no preface within ${limits.prefaceMs} ms`));
-      return;
-    }
     if (this.#drainPingUnderWay) {
       if (this.#drainedAt < 0) this.#drainedAt = now;
       else if (now - this.#drainedAt >= DRAIN_PING_MS) this.#finalGoaway();
     }
-    this.#judgeBlock(now);
-    if (limits.stallMs !== Infinity) this.#judgeStalls(now);
-    if (limits.idleMs !== Infinity) this.#judgeIdleness(now);
-  }
-
-  #judgeBlock(now: number): void {
-    const reader = this.#reader;
-    if (!reader.inBlock) this.#blockSince = -1;
-    else if (this.#blockSince < 0 || this.#blockMark !== reader.blocks) {
-      this.#blockSince = now;
-      this.#blockMark = reader.blocks;
-    } else if (now - this.#blockSince >= this.#core.limits.headMs) {
-      this.#core.abort(this.#core.failure("timeout", `a head not complete within ${this.#core.limits.headMs} ms`));
-    }
-  }
-
-  #judgeStalls(now: number): void {
-    const core = this.#core;
-    for (const stream of [...core.streams.values()]) {
-      if (stream.closed || stream.queued === 0) continue;
-      if (stream.stalledSince < 0 || stream.progress >= PROGRESS_BYTES) {
-        stream.stalledSince = now;
-        stream.progress = 0;
-      } else if (now - stream.stalledSince >= core.limits.stallMs) {
-        core.streamError(stream, CANCEL, "timeout", `no data taken for ${core.limits.stallMs} ms`);
-      }
-    }
-  }
-
-  #judgeIdleness(now: number): void {
-    const core = this.#core;
-    const mark = core.isServer ? core.lastPeerStream : core.nextStream;
-    if (core.streams.size > 0 || this.#idleSince < 0 || this.#idleMark !== mark) {
-      this.#idleSince = now;
-      this.#idleMark = mark;
-    } else if (now - this.#idleSince >= core.limits.idleMs) this.drain();
+    if (this.#deadlines.tick(now)) this.drain();
   }
 
   // StreamOwner: what the streams ask for. They have checked that their sending direction is open.
@@ -254,6 +213,7 @@ export class Http2Connection implements HttpConnection, StreamOwner {
     }
     const interim = status.value.startsWith("1");
     if (!interim) stream.headSent = true;
+    else if (status.value === "100") stream.awaitsContinue = false;
     if (end && !interim) stream.localEnded = true;
     if (!core.writer.headers(stream.id, fields, end && !interim))
       core.ownDefect(stream, "a head with an invalid field");

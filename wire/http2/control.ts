@@ -25,8 +25,8 @@ import {
 /** A frame with more is an attack (CVE-2020-11080); nghttp2 allows as many. */
 const MAX_SETTINGS_ENTRIES = 32;
 
-/** What the connection wants to know of PING acknowledgements. */
-export type PingHandler = (bytes: Uint8Array, from: number) => void;
+/** What the connection wants to know of PING acknowledgements. Returns whether it waited for this one. */
+export type PingHandler = (bytes: Uint8Array, from: number) => boolean;
 
 /** The frames that carry no part of an exchange: SETTINGS, PING, GOAWAY, WINDOW_UPDATE, PRIORITY. */
 export class ControlReceiver {
@@ -42,6 +42,15 @@ export class ControlReceiver {
 
   violated(code: number, reason: string): void {
     this.core.violated(code, reason);
+  }
+
+  unknownReceived(): void {
+    this.idle();
+  }
+
+  /** A frame that means nothing here: ignored, and counted. */
+  protected idle(): void {
+    if (!this.core.flood.idle()) this.core.violated(ENHANCE_YOUR_CALM, "too many frames that mean nothing");
   }
 
   priorityReceived(id: number, selfDependent: boolean, valid: boolean): void {
@@ -139,7 +148,10 @@ export class ControlReceiver {
 
   settingsAcknowledged(): void {
     const core = this.core;
-    if (core.settingsAcknowledged) return;
+    if (core.settingsAcknowledged) {
+      this.idle();
+      return;
+    }
     core.settingsAcknowledged = true;
     this.decoder.setLimit(core.settings.headerTableSize);
     const delta = core.settings.initialWindowSize - core.localWindow;
@@ -157,11 +169,14 @@ export class ControlReceiver {
   }
 
   pingAcknowledged(bytes: Uint8Array, from: number): void {
-    this.#onPingAnswer(bytes, from);
+    if (!this.#onPingAnswer(bytes, from)) this.idle();
   }
 
   goawayReceived(lastStream: number, code: number): void {
     const core = this.core;
+    // A drain says it twice (RFC 9113 section 6.8); more often it means nothing.
+    if (core.goawayReceived) this.idle();
+    if (core.ended) return;
     core.goawayReceived = true;
     if (code !== NO_ERROR) {
       core.goawayFailure = {
@@ -192,11 +207,11 @@ export class ControlReceiver {
 
   windowUpdateReceived(id: number, increment: number): void {
     const core = this.core;
+    if (!core.flood.windowUpdate()) {
+      core.violated(ENHANCE_YOUR_CALM, "too many WINDOW_UPDATE frames");
+      return;
+    }
     if (id === 0) {
-      if (!core.flood.windowUpdate()) {
-        core.violated(ENHANCE_YOUR_CALM, "too many WINDOW_UPDATE frames");
-        return;
-      }
       if (increment === 0) {
         core.violated(PROTOCOL_ERROR, "WINDOW_UPDATE by 0");
         return;

@@ -44,6 +44,8 @@ export class Core implements SenderEvents {
   lastPeerStream = 0;
   /** Client role: the id of the next stream. */
   nextStream = 1;
+  /** Counts the chunks received: what has the same number came at once. */
+  turn = 0;
 
   // What the peer's SETTINGS say.
   settingsReceived = false;

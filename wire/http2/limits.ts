@@ -9,19 +9,36 @@ export interface Http2Limits {
   readonly headerBytesHard: number;
   /** CONTINUATION frames of one head (CVE-2024-27983; nghttp2 allows 8). */
   readonly continuations: number;
-  /** RST_STREAM frames a second (CVE-2023-44487). */
+  /**
+   * RST_STREAM frames a second (CVE-2023-44487). Twice what a page may have open at once: one that asks for 100 images
+   * and gives them all up, again and again each second, is a browser that scrolls.
+   */
   readonly resetsPerSecond: number;
-  /** Requests reset before their answer began: each one started work for nothing. One is forgiven per second and per completed exchange. */
-  readonly resetsBeforeHead: number;
-  /** Streams *we* had to reset for an error of the peer (CVE-2025-8671, "MadeYouReset"). One is forgiven per second. */
+  /**
+   * Requests reset, before they were answered, in the very octets in which they came: each started work for nothing, and
+   * no person is so quick. Twenty are forgiven per second, and one per completed exchange. One more than this may reach
+   * the service.
+   */
+  readonly resetsAtOnce: number;
+  /**
+   * Streams *we* had to reset for an error of the peer (CVE-2025-8671, "MadeYouReset"); the last one ends the connection.
+   * One is forgiven per second.
+   */
   readonly resetsProvoked: number;
+  /** PING frames, beyond one for each DATA frame we sent. Each is answered. */
   readonly pingsPerSecond: number;
+  /** SETTINGS frames. Each is answered, and may move every stream's window. */
   readonly settingsPerSecond: number;
   /** DATA frames that carry nothing and end nothing. */
   readonly emptyDataPerSecond: number;
-  /** WINDOW_UPDATE frames of the connection, beyond two for each DATA frame we sent. */
+  /** WINDOW_UPDATE frames, beyond what the streams opened and the DATA frames sent explain (`flood.ts`). */
   readonly windowUpdatesPerSecond: number;
   readonly prioritiesPerSecond: number;
+  /**
+   * Frames that mean nothing here: unknown types, acknowledgements that nobody waits for, GOAWAY said again, what comes
+   * on streams that are over or were never accepted. Reading them costs as much as reading frames that mean something.
+   */
+  readonly idleFramesPerSecond: number;
   /** Octets put while the transport is blocked: a peer that sends requests or PINGs and reads no answer. */
   readonly backlogBytes: number;
   /** A stream whose queued data did not move for so long is reset (slow read attacks, CVE-2019-9511). Milliseconds. */
@@ -41,14 +58,17 @@ export const PUBLIC_LIMITS: Http2Limits = {
   // Four times the 64 KiB that are answered with 431: a client that sends more does not want an answer.
   headerBytesHard: 256 * 1024,
   continuations: 8,
-  resetsPerSecond: 100,
-  resetsBeforeHead: 50,
+  resetsPerSecond: 200,
+  resetsAtOnce: 99,
   resetsProvoked: 200,
+  // Of these Sozu allows as many.
   pingsPerSecond: 100,
   settingsPerSecond: 50,
   emptyDataPerSecond: 100,
   windowUpdatesPerSecond: 100,
   prioritiesPerSecond: 100,
+  // A browser may say PRIORITY_UPDATE (RFC 9218) for each of 100 images, several times in a second of scrolling.
+  idleFramesPerSecond: 1000,
   // 100 streams with 8 KiB of answer head each, and some control frames.
   backlogBytes: 1024 * 1024,
   stallMs: 30_000,
@@ -64,13 +84,14 @@ export const TUNNEL_LIMITS: Http2Limits = {
   headerBytesHard: 1024 * 1024,
   continuations: 32,
   resetsPerSecond: Infinity,
-  resetsBeforeHead: Infinity,
+  resetsAtOnce: Infinity,
   resetsProvoked: Infinity,
   pingsPerSecond: 1000,
   settingsPerSecond: 100,
   emptyDataPerSecond: Infinity,
   windowUpdatesPerSecond: Infinity,
   prioritiesPerSecond: 100,
+  idleFramesPerSecond: Infinity,
   // 1 000 streams with 16 KiB of head each.
   backlogBytes: 16 * 1024 * 1024,
   // The hop to the visitor judges stalls; a bidirectional call may wait for hours.

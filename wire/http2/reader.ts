@@ -27,8 +27,8 @@ export interface FrameSink {
   dataBegan(stream: number, length: number, endStream: boolean): void;
   /** `end`: the last part of a frame with END_STREAM. Empty only then. */
   dataPart(bytes: Uint8Array, end: boolean): void;
-  /** `octets` of padding and of its length, which nobody consumes. */
-  dataPadding(octets: number): void;
+  /** `octets` of padding and of its length, which nobody consumes. `alone`: the frame carries and ends nothing. */
+  dataPadding(octets: number, alone: boolean): void;
   /** A whole header block: `bytes[from, to)`. */
   blockReceived(
     stream: number,
@@ -46,6 +46,8 @@ export interface FrameSink {
   pingAcknowledged(bytes: Uint8Array, from: number): void;
   goawayReceived(lastStream: number, code: number): void;
   windowUpdateReceived(stream: number, increment: number): void;
+  /** A frame of a type that RFC 9113 does not know; it is to be ignored (section 5.5). */
+  unknownReceived(): void;
   /** The connection is to end with this error code. */
   violated(code: number, reason: string): void;
 }
@@ -62,8 +64,8 @@ export class FrameReader {
   stopped = false;
   /** The preface and the first SETTINGS have come. */
   ready = false;
-  /** Header blocks begun so far; with `inBlock` it tells how long one takes. */
-  blocks = 0;
+  /** Frames and header blocks so far that did not come at once; with `inFrame` it tells how long one takes. */
+  broken = 0;
 
   readonly #sink: FrameSink;
   readonly #maxFrameSize: number;
@@ -116,9 +118,9 @@ export class FrameReader {
     this.#maxContinuations = options.maxContinuations;
   }
 
-  /** A header block has begun and is not complete. */
-  get inBlock(): boolean {
-    return this.#blockStream !== 0 || (this.#collecting && this.#type === HEADERS);
+  /** A header block, or a frame other than DATA, has begun and is not complete. */
+  get inFrame(): boolean {
+    return this.#blockStream !== 0 || this.#collecting || this.#headFilled > 0;
   }
 
   receive(bytes: Uint8Array): void {
@@ -137,7 +139,10 @@ export class FrameReader {
           const from = at;
           at += this.#length;
           this.#dispatch(bytes, from, at);
-        } else this.#beginCollecting();
+        } else {
+          this.#brokenOff();
+          this.#beginCollecting();
+        }
       }
     }
   }
@@ -156,6 +161,7 @@ export class FrameReader {
   }
 
   #collectHead(bytes: Uint8Array, at: number): number {
+    if (this.#headFilled === 0) this.#brokenOff();
     const count = Math.min(FRAME_HEAD - this.#headFilled, bytes.length - at);
     for (let index = 0; index < count; index++) this.#head[this.#headFilled + index] = bytes[at + index] ?? 0;
     this.#headFilled += count;
@@ -168,11 +174,15 @@ export class FrameReader {
     return at + count;
   }
 
+  /** The time of a header block does not begin anew with each of its frames. */
+  #brokenOff(): void {
+    if (this.#blockStream === 0) this.broken++;
+  }
+
   #beginCollecting(): void {
     this.#payload = new Uint8Array(this.#length);
     this.#payloadFilled = 0;
     this.#collecting = true;
-    if (this.#type === HEADERS) this.blocks++;
   }
 
   #collect(bytes: Uint8Array, at: number): number {
@@ -236,7 +246,8 @@ export class FrameReader {
         return size;
       }
       this.#padLeft = padding;
-      this.#sink.dataPadding(1 + padding);
+      this.#sink.dataPadding(1 + padding, this.#dataLeft === 0 && (this.#flags & END_STREAM) === 0);
+      if (this.stopped) return size;
     }
     const endStream = (this.#flags & END_STREAM) !== 0;
     const count = Math.min(this.#dataLeft, size - at);
@@ -290,7 +301,7 @@ export class FrameReader {
         this.#sink.windowUpdateReceived(this.#stream, readUint31(bytes, from));
         break;
       default:
-      // Unknown types are ignored (RFC 9113 section 5.5).
+        this.#sink.unknownReceived();
     }
   }
 
@@ -334,7 +345,7 @@ export class FrameReader {
       this.#sink.blockReceived(this.#stream, endStream, selfDependent, bytes, from, to);
       return;
     }
-    this.blocks++;
+    this.#brokenOff();
     this.#blockStream = this.#stream;
     this.#blockFlags = this.#flags;
     this.#blockSelfDependent = selfDependent;

@@ -92,8 +92,8 @@ export class Receiver extends ControlReceiver implements FrameSink {
     }
     const closing = core.closedStreams.find(id);
     // What was under way when we reset the stream is ignored (RFC 9113 section 5.1).
-    if (closing === "reset-here" || (closing === undefined && core.closedStreams.forgetful)) return;
-    core.refuse(id, STREAM_CLOSED);
+    if (closing === "reset-here" || (closing === undefined && core.closedStreams.forgetful)) this.idle();
+    else core.refuse(id, STREAM_CLOSED);
   }
 
   dataPart(bytes: Uint8Array, end: boolean): void {
@@ -101,6 +101,7 @@ export class Receiver extends ControlReceiver implements FrameSink {
     if (stream === undefined || stream.closed) return;
     if (stream.expected >= 0) {
       stream.expected -= bytes.length;
+      stream.awaitsContinue = false;
       if (stream.expected < 0 || (end && stream.expected > 0)) {
         this.core.streamError(stream, PROTOCOL_ERROR, "malformed", "content that differs from content-length");
         return;
@@ -111,7 +112,11 @@ export class Receiver extends ControlReceiver implements FrameSink {
     if (end) this.#completeIfBothEnded(stream);
   }
 
-  dataPadding(octets: number): void {
+  dataPadding(octets: number, alone: boolean): void {
+    if (alone && !this.core.flood.emptyData()) {
+      this.core.violated(ENHANCE_YOUR_CALM, "too many DATA frames of padding");
+      return;
+    }
     const stream = this.#dataStream;
     if (stream !== undefined && !stream.closed) stream.consume(octets);
   }
@@ -172,6 +177,7 @@ export class Receiver extends ControlReceiver implements FrameSink {
     // Above the final GOAWAY: the peer knows that nobody will look at it (RFC 9113 section 6.8).
     if (id > core.lastAccepted) {
       core.closedStreams.add(id, "reset-here");
+      this.idle();
       return;
     }
     if (selfDependent) {
@@ -186,6 +192,7 @@ export class Receiver extends ControlReceiver implements FrameSink {
       }
       core.closedStreams.add(id, "reset-here");
       core.writer.reset(id, REFUSED_STREAM);
+      this.idle();
       return;
     }
     if (head.malformed !== undefined) {
@@ -205,8 +212,11 @@ export class Receiver extends ControlReceiver implements FrameSink {
     const stream = new Http2Stream(core.owner, id, core.peerWindow, core.localWindow);
     stream.isConnect = isConnect;
     if (!isConnect) stream.expected = head.contentLength;
+    if (stream.expected > 0) stream.awaitsContinue = head.fields.some((field) => field.name === "expect");
     stream.remoteEnded = end;
+    stream.bornIn = core.turn;
     core.streams.set(id, stream);
+    core.flood.opened();
     const events: StreamEvents = core.events.streamOpened(stream, head.fields, end);
     if (!stream.closed) stream.events = events;
     else if (stream.lateFailure !== undefined) events.resetReceived(stream.lateFailure);
@@ -245,7 +255,9 @@ export class Receiver extends ControlReceiver implements FrameSink {
     // An identifier that was skipped cannot be used any more (RFC 9113 section 5.1.1).
     if (closing === undefined && core.isServer && !core.closedStreams.forgetful) {
       core.violated(PROTOCOL_ERROR, "a stream identifier below an earlier one");
+      return;
     }
+    this.idle();
   }
 
   #response(stream: Http2Stream, end: boolean): void {
@@ -294,9 +306,9 @@ export class Receiver extends ControlReceiver implements FrameSink {
   resetReceived(id: number, code: number): void {
     const core = this.core;
     const stream = core.streams.get(id);
-    let beforeHead = false;
+    let hasty = false;
     if (stream !== undefined) {
-      beforeHead = core.isServer && !stream.headSent;
+      hasty = core.isServer && !stream.headSent && stream.bornIn === core.turn;
       // Only a server's NO_ERROR after its whole answer says that all is well (RFC 9113 section 8.1).
       const unneeded = !core.isServer && code === NO_ERROR && stream.remoteEnded;
       core.detach(stream, "reset-there");
@@ -311,6 +323,6 @@ export class Receiver extends ControlReceiver implements FrameSink {
       core.violated(PROTOCOL_ERROR, "RST_STREAM on a stream that was never opened");
       return;
     }
-    if (!core.flood.reset(beforeHead)) core.violated(ENHANCE_YOUR_CALM, "too many resets");
+    if (!core.flood.reset(hasty)) core.violated(ENHANCE_YOUR_CALM, "too many resets");
   }
 }

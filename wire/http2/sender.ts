@@ -11,10 +11,16 @@ const EMPTY = new Uint8Array(0);
  */
 const SLICE_BYTES = 64 * 1024;
 
+/**
+ * A frame that the peer's window cut to less than this earns it nothing: WINDOW_UPDATEs of one octet would pay for
+ * themselves (CVE-2019-9511). No honest window is smaller.
+ */
+const DRIBBLE_BYTES = 256;
+
 export interface SenderEvents {
   /** END_STREAM of this stream has been written. */
   localEnded(stream: Http2Stream): void;
-  /** A DATA frame has been written. */
+  /** A DATA frame has been written, as long as the stream's content and the frame size let it be. */
   frameSent(): void;
   /** The trailers could not be sent as they are. */
   trailersInvalid(stream: Http2Stream): void;
@@ -167,6 +173,6 @@ export class Sender {
     stream.sendWindow -= size;
     stream.progress += size;
     this.#writer.data(stream.id, part, end);
-    this.#events.frameSent();
+    if (size >= DRIBBLE_BYTES || (stream.sendWindow > 0 && this.window > 0)) this.#events.frameSent();
   }
 }

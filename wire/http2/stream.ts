@@ -72,10 +72,17 @@ export class Http2Stream implements Stream {
   /** In the sender's list of streams that could send. */
   scheduled = false;
 
+  /** Server role: the `Core.turn` in which the request came. */
+  bornIn = 0;
   /** Octets sent since `stalledSince`. */
   progress = 0;
   /** When the queue was first seen not to move, in the time of `tick`, or -1. */
   stalledSince = -1;
+  /** Content still to come when it was last looked at, and since when it is as much. */
+  expectedMark = -1;
+  silentSince = -1;
+  /** Server role: the request asked for a 100 before its content, and neither has come. */
+  awaitsContinue = false;
 
   readonly #owner: StreamOwner;
 
