@@ -264,8 +264,10 @@ export class Http1Client implements HttpConnection, ExchangeOwner {
       return;
     }
     if (response.status < 200) {
-      if (++this.#interims > this.#limits.interimHeads) this.#fail("limit", "The service sends nothing but 1xx heads.");
-      else exchange.events.headReceived(response.fields, false);
+      if (++this.#interims > this.#limits.interimHeads) {
+        // Not "limit", which would ask the visitor to try again.
+        this.#fail("malformed", "The service sends nothing but 1xx heads.");
+      } else exchange.events.headReceived(response.fields, false);
       return;
     }
     if (this.#accept !== undefined) {
