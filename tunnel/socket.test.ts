@@ -156,7 +156,7 @@ test("what a slow reader's kernel takes of one large write is seen, long before 
   };
   // The kernels fill.
   let still = 0;
-  for (let last = await look(); still < 10; ) {
+  for (let last = await look(); still < 10;) {
     const taken = await look();
     still = taken === last ? still + 1 : 0;
     last = taken;

@@ -73,6 +73,52 @@ export async function startHalfService(): Promise<HalfService> {
   };
 }
 
+/** The same over HTTP/2 with prior knowledge: bodies and uploads that stop in the middle. */
+export async function startHalfHttp2(): Promise<HalfService> {
+  const uploads = new Arrivals<"complete" | "cut">();
+  let octets = 0;
+  const server = http2.createServer();
+  const sessions = new Set<http2.ServerHttp2Session>();
+  server.on("session", (session) => {
+    sessions.add(session);
+    session.on("error", () => undefined);
+    session.on("close", () => sessions.delete(session));
+  });
+  server.on("stream", (stream, head) => {
+    let ended = false;
+    stream.on("error", () => undefined);
+    if (head[":method"] === "POST") {
+      stream.on("data", (chunk: Buffer) => (octets += chunk.length));
+      stream.on("end", () => (ended = true));
+      // Node says "end" to what was cut, too; the code of the stream tells (reliability.md, 4.4).
+      stream.on("close", () => uploads.add(ended && !stream.aborted && stream.rstCode === 0 ? "complete" : "cut"));
+      return;
+    }
+    if (head[":path"] === "/whole") {
+      stream.respond({ ":status": 200 });
+      stream.end("whole");
+      return;
+    }
+    const length = head[":path"] === "/length" ? { "content-length": 2 * HALF } : {};
+    stream.respond({ ":status": 200, ...length });
+    stream.write(Buffer.alloc(HALF, "h"));
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  return {
+    port: (server.address() as AddressInfo).port,
+    uploads,
+    uploaded: () => octets,
+    die() {
+      for (const session of sessions) session.destroy();
+    },
+    close: () =>
+      new Promise((resolve) => {
+        for (const session of sessions) session.destroy();
+        server.close(() => resolve());
+      }),
+  };
+}
+
 /** The gRPC service of the sample, whose `Spread` waits between two messages. */
 export const startHalfGrpc = (): Promise<RunningService> => startGrpc();
 
@@ -88,7 +134,7 @@ export interface HalfAddresses {
   readonly grpc: string;
 }
 
-type Begin = (addresses: HalfAddresses) => Promise<HalfVisitor>;
+type Begin<Addresses = HalfAddresses> = (addresses: Addresses) => Promise<HalfVisitor>;
 
 async function byHand(
   address: string,
@@ -152,6 +198,38 @@ export const begin: Readonly<Record<string, Begin>> = {
     await new Promise((resolve) => socket.once("message", resolve));
     return { outcome, close: () => socket.terminate() };
   },
+};
+
+/** The same over HTTP/2. */
+export async function beginUpload2(address: string, service: HalfService, length: boolean): Promise<HalfVisitor> {
+  const before = service.uploaded();
+  const session = http2.connect(`http://${address}`);
+  session.on("error", () => undefined);
+  const stream = session.request({
+    ":method": "POST",
+    ":path": "/upload",
+    ...(length ? { "content-length": 2 * HALF } : {}),
+  });
+  let failed = false;
+  stream.on("error", () => (failed = true));
+  stream.on("response", (head) => (failed ||= Number(head[":status"]) >= 500));
+  stream.resume();
+  const outcome = new Promise<"clean" | "error">((resolve) => {
+    stream.on("close", () => resolve(failed || stream.rstCode !== 0 ? "error" : "clean"));
+  });
+  stream.write(Buffer.alloc(HALF, "u"));
+  while (service.uploaded() - before < HALF) await new Promise((resolve) => setTimeout(resolve, 5));
+  return { outcome, close: () => session.destroy() };
+}
+
+/** What is left of the combinations of versions: events over HTTP/2, and a service of HTTP/2 behind `http2`. */
+export const beginHttp2: Readonly<Record<string, Begin<HalfAddresses & { readonly http2: string }>>> = {
+  "server-sent events over HTTP/2": ({ http: address }) => byHttp2(address, "/events"),
+  "HTTP/2 from end to end": ({ http2: address }) => byHttp2(address, "/stream"),
+  "HTTP/2 from end to end with a length": ({ http2: address }) => byHttp2(address, "/length"),
+  "HTTP/1.1 from a service of HTTP/2": ({ http2: address }) => byHand(address, "/stream", /h{1000}/, ended),
+  "HTTP/1.1 with a length from a service of HTTP/2": ({ http2: address }) =>
+    byHand(address, "/length", /h{1000}/, (text) => text.length - text.indexOf("\r\n\r\n") - 4 >= 2 * HALF),
 };
 
 /** Begins an upload of which the second half never comes. `outcome` is what the visitor learns. */
