@@ -92,8 +92,9 @@ test("resets carry their code both ways", () => {
     [{ by: "service", code: "malformed", message: "" }, 1, "malformed"],
     [{ by: "service", code: "cancelled", message: "", http2Code: 0x2a }, 0x2a, "closed"],
     [{ by: "service", code: "limit", message: "" }, 11, "limit"],
-    // NO_ERROR in mid-answer would look like an end to some.
-    [{ by: "service", code: "unneeded", message: "" }, 8, "cancelled"],
+    // NO_ERROR in mid-answer would look like an end to some; gRPC takes it for INTERNAL, as it takes INTERNAL_ERROR.
+    [{ by: "service", code: "unneeded", message: "" }, 2, "closed"],
+    [{ by: "service", code: "cancelled", message: "", http2Code: 0 }, 2, "closed"],
   ];
   for (const [failure, http2Code, code] of cases) {
     const { pipe, open, requests, server, client } = pair();

@@ -2,7 +2,7 @@ import type { Failure, Fields, Stream, StreamEvents } from "../stream.ts";
 import type { HttpConnection } from "../transport.ts";
 import { Core, LAST_STREAM } from "./core.ts";
 import { Deadlines } from "./deadlines.ts";
-import { CANCEL, NO_ERROR, http2CodeOf } from "./errors.ts";
+import { CANCEL, INTERNAL_ERROR, NO_ERROR, http2CodeOf } from "./errors.ts";
 import type { Http2Options } from "./options.ts";
 import { PUBLIC_EDGE, SERVICE_CLIENT } from "./profiles.ts";
 import { FrameReader } from "./reader.ts";
@@ -252,8 +252,9 @@ export class Http2Connection implements HttpConnection, StreamOwner {
         stream.events = SILENT;
         return;
       }
-      // A cut must not look like an end: some peers take NO_ERROR for one, of an answer or of an upload.
-      code = CANCEL;
+      // A cut must not look like an end: some peers take NO_ERROR for one, of an answer or of an upload. To a gRPC client
+      // NO_ERROR is INTERNAL (doc/PROTOCOL-HTTP2.md), and so is INTERNAL_ERROR; CANCEL would be its own wish.
+      code = core.isServer ? INTERNAL_ERROR : CANCEL;
     }
     core.writer.reset(stream.id, code);
     core.detach(stream, "reset-here");
