@@ -137,7 +137,7 @@ for (const version of [1, 2] as const)
       const again = peer.frames.some(({ type }) => type === GOAWAY) || peer.closed;
       const next = again ? await RawPeer.connect(splitAddress(shared.address)[1]) : peer;
       next.send(
-        head(
+        headFrames(
           3,
           [
             [":method", "GET"],
