@@ -84,6 +84,7 @@ describe("the agent and its relay", () => {
       [{ kind: "udp" as "tcp" }, /kind/],
       [{ relay: { url: "tcp://relay.example.com:4443" } }, /not encrypted/],
       [{ relay: { url: "https://relay.example.com" } }, /must look like/],
+      [{ relay: { ...relay, links: 5 } }, /1 to 4/],
     ];
     for (const [options, message] of table)
       await assert.rejects(

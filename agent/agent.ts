@@ -1,5 +1,6 @@
 import { randomBytes } from "node:crypto";
 import type { Agent, AgentOptions, GrantedShare, RelayEndpoint, ShareInfo, ShareOptions } from "./options.ts";
+import { INSTANCE_BYTES } from "../tunnel/protocol.ts";
 import { ShareError } from "./share-error.ts";
 import { Share } from "./share.ts";
 import { Supervisor } from "./supervisor.ts";
@@ -30,6 +31,7 @@ class LocalAgent implements Agent {
   readonly #supervisors = new Map<string, Supervisor>();
   readonly #pending = new Map<string, Pending>();
   readonly #listeners = new Set<() => void>();
+  readonly #instance = randomBytes(INSTANCE_BYTES).toString("base64url");
   readonly #stopWakeWatch: () => void;
   #counters: NodeJS.Timeout | undefined;
   #closed = false;
@@ -104,6 +106,7 @@ class LocalAgent implements Agent {
     if (supervisor === undefined) {
       supervisor = new Supervisor({
         endpoint,
+        instance: this.#instance,
         program: PROGRAM,
         log: this.#options.log,
         tap: this.#options.tap,
@@ -169,8 +172,8 @@ class LocalAgent implements Agent {
   }
 }
 
-function keyOf({ url, token, pinnedFingerprint, ca }: RelayEndpoint): string {
-  return JSON.stringify([url, token, pinnedFingerprint, ca]);
+function keyOf({ url, token, pinnedFingerprint, ca, links }: RelayEndpoint): string {
+  return JSON.stringify([url, token, pinnedFingerprint, ca, links]);
 }
 
 /** Resolves when no exchange is open, or after `drainMs`. */

@@ -13,6 +13,8 @@ export interface RelayEndpoint {
   readonly pinnedFingerprint?: string;
   /** TLS: PEM of the CA to trust instead of the system's. */
   readonly ca?: string;
+  /** Tunnels to this relay at once, 1 to 4, where the relay takes several. Default 2; 1 to a relay on this machine. */
+  readonly links?: number;
 }
 
 export interface ShareOptions {
@@ -80,7 +82,7 @@ export interface GrantedShare {
   readonly secret: string;
 }
 
-/** `agent/agent.ts` exports `createAgent(options: AgentOptions): Agent`. One session per distinct relay URL. */
+/** `agent/agent.ts` exports `createAgent(options: AgentOptions): Agent`. One set of links per distinct relay endpoint. */
 export interface Agent {
   /** Resolves when the relay granted it; rejects with `ShareError` when it refused or the options are wrong. While the relay cannot be reached it keeps dialling; `signal` ends the wait and removes the share. */
   share(options: ShareOptions, signal?: AbortSignal): Promise<GrantedShare>;

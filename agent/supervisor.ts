@@ -1,27 +1,20 @@
-import { Backoff } from "../tunnel/backoff.ts";
-import type { Refused, RefusalCode, RelayMessage } from "../tunnel/protocol.ts";
-import { TUNNEL_VERSION } from "../tunnel/protocol.ts";
-import { DialError, dial, isLoopback, parseTunnelUrl } from "../tunnel/transports.ts";
 import type { Tap } from "../capture/tap.ts";
+import type { Hello, Refused, RefusalCode, ShareGrant, Welcome } from "../tunnel/protocol.ts";
+import { MAX_LINKS, TUNNEL_VERSION } from "../tunnel/protocol.ts";
+import { isLoopback, parseTunnelUrl } from "../tunnel/transports.ts";
 import type { Logger } from "../wire/logger.ts";
-import type { Failure, Fields, Stream, StreamEvents } from "../wire/stream.ts";
+import type { Fields, Stream, StreamEvents } from "../wire/stream.ts";
 import { dispatch } from "./dispatch.ts";
 import type { DispatchOptions } from "./dispatch.ts";
-import type { RelayEndpoint, ShareInfo } from "./options.ts";
-import type { SessionEvents } from "./session.ts";
-import { Session } from "./session.ts";
+import { Link } from "./link.ts";
+import type { LinkEvents, Problem } from "./link-events.ts";
+import type { RelayEndpoint } from "./options.ts";
 import type { Share } from "./share.ts";
 
-/** A dial to this machine costs nothing, and a relay that the user restarts here is expected back at once. */
-const LONGEST_LOOPBACK_WAIT_MS = 2_000;
+/** How long the relay's word that a share is over is waited for. */
+const UNSHARE_MS = 1_000;
 
-/** How long an orderly end may take before the connection is cut. */
-const CLOSE_MS = 1_000;
-
-/** What nothing but the user can change. */
-const FINAL: ReadonlySet<RefusalCode> = new Set(["protocol", "version", "unauthorized"]);
-
-/** As above, for one share: `limit` of a share is a number that is used up, `limit` of a session passes. */
+/** What the user must change, for one share: `limit` of a share is a number that is used up, `limit` of a session passes. */
 const FINAL_FOR_SHARE: ReadonlySet<RefusalCode> = new Set([
   "protocol",
   "version",
@@ -34,6 +27,8 @@ const FINAL_FOR_SHARE: ReadonlySet<RefusalCode> = new Set([
 
 export interface SupervisorOptions {
   readonly endpoint: RelayEndpoint;
+  /** Of the agent process: what tells the relay that its links belong together. */
+  readonly instance: string;
   /** Program and version, for the relay's log. */
   readonly program: string;
   readonly log: Logger;
@@ -44,38 +39,35 @@ export interface SupervisorOptions {
   readonly counted: () => void;
 }
 
-/** Keeps one session to one relay, as long as there are shares for it: dials, dials again, says hello each time. */
-export class Supervisor implements SessionEvents {
+/**
+ * The shares of one relay over the links to it. While no link is online, one dials; it is welcomed with the names, and
+ * then the others join with their secrets. A share is online while any link holds it.
+ */
+export class Supervisor implements LinkEvents {
   readonly #options: SupervisorOptions;
   readonly #place: string;
-  readonly #backoff: Backoff;
   readonly #dispatch: DispatchOptions;
   readonly #shares = new Map<string, Share>();
   readonly #unsharing = new Map<string, () => void>();
-  readonly #closing = new AbortController();
-  #session: Session | undefined;
-  #welcomed = false;
-  /** Shares of the hello that the welcome has not answered yet. */
-  #asked: ReadonlySet<string> = new Set();
-  /** Sessions of a relay that goes down: their exchanges go on. */
-  readonly #retiring = new Set<Session>();
-  #dialling = false;
-  #everConnected = false;
-  #waiting: NodeJS.Timeout | undefined;
-  #onEmpty: () => void = () => undefined;
+  readonly #links: readonly Link[];
+  /** The link that dials while none is online. */
+  #lead: Link;
+  /** Links that the relay takes: known from its welcome. */
+  #admitted = 1;
 
   /** @param options.endpoint validated. */
   constructor(options: SupervisorOptions) {
     this.#options = options;
+    const { endpoint, log, tap, counted } = options;
     // A relay reaches only the shares that were made for it.
-    this.#dispatch = { tap: options.tap, counted: options.counted, share: (id) => this.#shares.get(id) };
-    const { host, port } = parseTunnelUrl(options.endpoint.url);
+    this.#dispatch = { tap, counted, share: (id) => this.#shares.get(id) };
+    const { host, port } = parseTunnelUrl(endpoint.url);
     this.#place = `${host}:${port}`;
-    this.#backoff = new Backoff({
-      random: Math.random,
-      now: () => performance.now(),
-      ...(isLoopback(host) ? { longestMs: LONGEST_LOOPBACK_WAIT_MS } : {}),
-    });
+    // On the way to this machine nothing can fail that would not fail for both.
+    const wanted = endpoint.links ?? (isLoopback(host) ? 1 : 2);
+    this.#lead = new Link({ endpoint, log, events: this });
+    const more = Math.min(wanted, MAX_LINKS) - 1;
+    this.#links = [this.#lead, ...Array.from({ length: more }, () => new Link({ endpoint, log, events: this }))];
   }
 
   get empty(): boolean {
@@ -84,252 +76,190 @@ export class Supervisor implements SessionEvents {
 
   add(share: Share): void {
     this.#shares.set(share.id, share);
-    if (this.#welcomed) this.#session?.send({ type: "share", share: share.request() });
-    else if (this.#session === undefined) this.#wake();
+    if (this.#online()) this.#spread();
+    else this.#lead.wake();
   }
 
   /** Resolves when the relay knows, at the latest after a second: whatever comes for it from now on is refused here. */
   async remove(share: Share): Promise<void> {
-    if (!this.#shares.delete(share.id) || !this.#welcomed || share.state !== "online") return;
+    if (!this.#shares.delete(share.id)) return;
+    const holding = this.#links.filter(({ online, held }) => online && held.has(share.id));
+    if (holding.length === 0) return;
     await new Promise<void>((resolve) => {
-      const timer = setTimeout(resolve, CLOSE_MS);
+      const timer = setTimeout(resolve, UNSHARE_MS);
       this.#unsharing.set(share.id, () => {
         clearTimeout(timer);
         resolve();
       });
-      this.#session?.send({ type: "unshare", id: share.id });
+      // On each: one of them may be lost without our knowing.
+      for (const link of holding) link.unshare(share.id);
     });
     this.#unsharing.delete(share.id);
   }
 
-  /** The machine slept, or the network changed: what was known about the connection is doubtful. */
   probe(): void {
-    this.#session?.probe();
-    if (this.#waiting !== undefined) this.#wake();
+    for (const link of this.#links) link.probe();
   }
 
   /** No new exchanges, please. */
   announceDrain(): void {
-    if (this.#welcomed) this.#session?.send({ type: "draining" });
+    for (const link of this.#links) link.announceDrain();
   }
 
-  /** Ends every session: in order where that goes quickly. */
   async close(): Promise<void> {
     this.#shares.clear();
-    this.#closing.abort(new Error("The agent is closing"));
-    clearTimeout(this.#waiting);
-    const sessions = this.#sessions();
-    if (sessions.length === 0) return;
-    for (const session of sessions) session.close();
-    await new Promise<void>((resolve) => {
-      const timer = setTimeout(() => {
-        for (const session of this.#sessions())
-          session.abort({ by: "agent", code: "cancelled", message: "The agent has ended" });
-        resolve();
-      }, CLOSE_MS);
-      this.#onEmpty = () => {
-        clearTimeout(timer);
-        resolve();
-      };
-    });
+    await Promise.all(this.#links.map((link) => link.close()));
   }
 
-  // What the session reports.
+  // What the links report.
 
-  opened(session: Session): void {
-    const { program, endpoint } = this.#options;
-    const shares = this.#wanted();
-    this.#asked = new Set(shares.map(({ id }) => id));
-    session.send({
+  needed(link: Link): boolean {
+    if (this.#wanted().length === 0) return false;
+    const online = this.#links.filter((other) => other.online).length;
+    return online === 0 ? link === this.#lead : online < this.#admitted;
+  }
+
+  hello(link: Link): Hello {
+    const { program, endpoint, instance } = this.#options;
+    const shares = this.#wanted().filter((share) => this.#mayAsk(share));
+    for (const { id } of shares) link.asked.add(id);
+    return {
       type: "hello",
       version: TUNNEL_VERSION,
       agent: program,
       ...(endpoint.token === undefined ? {} : { token: endpoint.token }),
+      instance,
       shares: shares.map((share) => share.request()),
-    });
+    };
   }
 
-  messageReceived(session: Session, message: RelayMessage): void {
-    switch (message.type) {
-      case "welcome":
-        if (session === this.#session) this.#welcome(session, message);
-        break;
-      case "refused":
-        if (session === this.#session) this.#refused(session, message);
-        break;
-      case "shared": {
-        const share = this.#shares.get(message.share.id);
-        if (share === undefined || session !== this.#session) break;
-        share.granted(message.share);
-        this.#options.changed(share);
-        break;
-      }
-      case "unshared":
-        // On a former session it only means that the present one has taken the name over.
-        if (session === this.#session) this.#unshared(message.id);
-        break;
-      case "draining":
-        if (session === this.#session) this.#retire(session);
-        break;
-    }
-  }
-
-  streamOpened(stream: Stream, fields: Fields, end: boolean): StreamEvents {
-    return dispatch(stream, fields, end, this.#dispatch);
-  }
-
-  measured(session: Session): void {
-    if (session !== this.#session) return;
-    for (const share of this.#shares.values()) if (share.state === "online") share.rttMs = session.rttMs;
-    this.#options.counted();
-  }
-
-  ended(session: Session, failure: Failure | undefined): void {
-    this.#retiring.delete(session);
-    if (session === this.#session) {
-      this.#session = undefined;
-      this.#welcomed = false;
-      const code = failure?.code ?? "closed";
-      const message = failure?.message ?? "The relay closed the connection";
-      this.#options.log.info(`Tunnel to ${this.#place} ended: ${message}`);
-      if (!this.#closing.signal.aborted) this.#lost({ code, message: `${this.#place}: ${message}` });
-    }
-    if (this.#sessions().length === 0) this.#onEmpty();
-  }
-
-  #isClosing(): boolean {
-    return this.#closing.signal.aborted;
-  }
-
-  #sessions(): Session[] {
-    return this.#session === undefined ? [...this.#retiring] : [this.#session, ...this.#retiring];
-  }
-
-  #wanted(): Share[] {
-    return [...this.#shares.values()].filter(({ state }) => state !== "refused");
-  }
-
-  /** Dials now, unless that is under way or there is a session. */
-  #wake(): void {
-    clearTimeout(this.#waiting);
-    this.#waiting = undefined;
-    this.#backoff.reset();
-    void this.#dial();
-  }
-
-  /** Never rejects. */
-  async #dial(): Promise<void> {
-    if (this.#dialling || this.#session !== undefined || this.#closing.signal.aborted) return;
-    if (this.#wanted().length === 0) return;
-    this.#dialling = true;
-    const { endpoint, log } = this.#options;
-    try {
-      const socket = await dial({
-        url: endpoint.url,
-        signal: this.#closing.signal,
-        ...(endpoint.ca === undefined ? {} : { ca: endpoint.ca }),
-        ...(endpoint.pinnedFingerprint === undefined ? {} : { pinnedFingerprint: endpoint.pinnedFingerprint }),
-      });
-      this.#dialling = false;
-      this.#session = new Session(socket, this);
-    } catch (error) {
-      this.#dialling = false;
-      if (this.#isClosing()) return;
-      const message = error instanceof Error ? error.message : String(error);
-      log.info(`Dialling ${this.#place}: ${message}`);
-      // The first time nobody has ever met this relay here: the address or the certificate is wrong. Later it may be a
-      // hotel's network that answers for it.
-      const final = error instanceof DialError && error.problem === "untrusted" && !this.#everConnected;
-      if (final) this.#giveUp({ code: "unauthorized", message });
-      else
-        this.#lost({
-          code: error instanceof DialError && error.problem === "timeout" ? "timeout" : "unreachable",
-          message,
-        });
-    }
-  }
-
-  #lost(problem: NonNullable<ShareInfo["problem"]>): void {
-    for (const wake of this.#unsharing.values()) wake();
-    const shares = this.#wanted();
-    if (shares.length === 0) return;
-    const wait = this.#backoff.next();
-    const retryAt = Date.now() + Math.round(wait);
-    for (const share of shares) {
-      share.setState(share.grant === undefined ? "connecting" : "reconnecting", problem, retryAt);
-      this.#options.changed(share);
-    }
-    clearTimeout(this.#waiting);
-    this.#waiting = setTimeout(() => {
-      this.#waiting = undefined;
-      void this.#dial();
-    }, wait);
-  }
-
-  #giveUp(problem: NonNullable<ShareInfo["problem"]>): void {
-    for (const share of this.#wanted()) {
-      share.setState("refused", problem);
-      this.#options.changed(share);
-    }
-  }
-
-  #welcome(session: Session, message: Extract<RelayMessage, { type: "welcome" }>): void {
-    this.#welcomed = true;
-    this.#everConnected = true;
-    this.#backoff.connected();
-    this.#options.log.info(`Tunnel to ${this.#place} (${message.relay.slice(0, 80)}) is open`);
-    for (const grant of message.shares) {
-      const share = this.#shares.get(grant.id);
-      if (share === undefined) {
-        // Ended while the hello was under way.
-        session.send({ type: "unshare", id: grant.id });
-        continue;
-      }
-      share.granted(grant);
-      this.#options.changed(share);
-    }
+  welcomed(link: Link, { links, shares }: Welcome): void {
+    this.#lead = link;
+    this.#admitted = links ?? 1;
+    for (const grant of shares) this.#grant(link, grant);
     // Shares added in between were in no hello.
-    for (const share of this.#wanted())
-      if (!this.#asked.has(share.id)) session.send({ type: "share", share: share.request() });
-    session.probe();
+    this.#spread();
+    for (const other of this.#links) if (!other.online) other.start();
   }
 
-  #refused(session: Session, { id, code, message }: Refused): void {
-    const problem = { code, message: `The relay at ${this.#place} refused: ${message.slice(0, 500)}` };
-    if (id !== undefined) {
-      const share = this.#shares.get(id);
-      if (share === undefined) return;
-      if (FINAL_FOR_SHARE.has(code)) {
-        share.setState("refused", problem);
-        this.#options.changed(share);
-      } else {
-        // "internal", "draining": the session is over for this share, so it is begun anew.
-        session.abort({ by: "relay", code: "refused", message });
-      }
+  granted(link: Link, grant: ShareGrant): void {
+    this.#grant(link, grant);
+    this.#spread();
+  }
+
+  refused(link: Link, id: string, { code, message }: Refused): void {
+    link.asked.delete(id);
+    const share = this.#shares.get(id);
+    if (share === undefined) return;
+    if (!FINAL_FOR_SHARE.has(code)) {
+      // "internal", "draining": the session is over for this share, so it is begun anew.
+      link.abort(message);
       return;
     }
-    this.#options.log.warn(problem.message);
-    if (FINAL.has(code)) this.#giveUp(problem);
-    session.abort({ by: "relay", code: "refused", message });
+    link.denied.add(id);
+    const problem = { code, message: `The relay at ${this.#place} refused: ${message.slice(0, 500)}` };
+    // Another link serves it: nobody but the log need know.
+    if (this.#isHeld(share)) this.#options.log.warn(`${problem.message} (a further link)`);
+    else this.#end(share, problem);
   }
 
-  #unshared(id: string): void {
+  unshared(_link: Link, id: string): void {
     const resolve = this.#unsharing.get(id);
     if (resolve !== undefined) {
       resolve();
       return;
     }
     const share = this.#shares.get(id);
-    if (share === undefined) return;
-    share.setState("refused", { code: "unknown-name", message: `The relay at ${this.#place} ended the share` });
-    this.#options.changed(share);
+    if (share !== undefined && share.state !== "refused")
+      this.#end(share, { code: "unknown-name", message: `The relay at ${this.#place} ended the share` });
   }
 
-  /** The relay goes down: another instance may answer at once, and what is open here is finished. */
-  #retire(session: Session): void {
-    this.#retiring.add(session);
-    this.#session = undefined;
-    this.#welcomed = false;
-    this.#lost({ code: "draining", message: `The relay at ${this.#place} is going down` });
+  streamOpened(stream: Stream, fields: Fields, end: boolean): StreamEvents {
+    return dispatch(stream, fields, end, this.#dispatch);
+  }
+
+  measured(): void {
+    const measured = this.#links.flatMap(({ rttMs }) => (rttMs === undefined ? [] : [rttMs]));
+    const rttMs = measured.length === 0 ? undefined : Math.min(...measured);
+    for (const share of this.#shares.values()) if (share.state === "online") share.rttMs = rttMs;
+    this.#options.counted();
+  }
+
+  retired(link: Link): void {
+    if (!this.#online()) this.#lead = link;
+  }
+
+  lost(link: Link, problem: Problem): void {
+    if (!this.#online()) {
+      // Whoever was there last dials: its last success is the latest. The others wait for its welcome.
+      this.#lead = link;
+      for (const wake of this.#unsharing.values()) wake();
+    }
+    for (const share of this.#wanted()) {
+      if (this.#isHeld(share)) continue;
+      share.setState(share.grant === undefined ? "connecting" : "reconnecting", problem, this.#retryAt());
+      this.#options.changed(share);
+    }
+    this.measured();
+    // A share that was asked for on the lost link alone is asked for on another.
+    this.#spread();
+  }
+
+  gaveUp(link: Link, problem: Problem): void {
+    if (this.#online()) this.lost(link, problem);
+    else for (const share of this.#wanted()) this.#end(share, problem);
+  }
+
+  #online(): boolean {
+    return this.#links.some(({ online }) => online);
+  }
+
+  #wanted(): Share[] {
+    return [...this.#shares.values()].filter(({ state }) => state !== "refused");
+  }
+
+  #isHeld({ id }: Share): boolean {
+    return this.#links.some(({ held }) => held.has(id));
+  }
+
+  #retryAt(): number | undefined {
+    const times = this.#links.flatMap(({ retryAt }) => (retryAt === undefined ? [] : [retryAt]));
+    return times.length === 0 ? undefined : Math.min(...times);
+  }
+
+  /** A share without a grant is asked for on one link: on two it might be given two names. */
+  #mayAsk({ id, grant }: Share): boolean {
+    return grant !== undefined || !this.#links.some(({ asked }) => asked.has(id));
+  }
+
+  /** Every link that is online is to serve every share. */
+  #spread(): void {
+    for (const link of this.#links) {
+      if (!link.online) continue;
+      for (const share of this.#wanted()) {
+        const { id } = share;
+        if (link.held.has(id) || link.asked.has(id) || link.denied.has(id)) continue;
+        if (this.#mayAsk(share)) link.ask(share.request());
+      }
+    }
+  }
+
+  #grant(link: Link, grant: ShareGrant): void {
+    link.asked.delete(grant.id);
+    const share = this.#shares.get(grant.id);
+    if (share === undefined) {
+      // Ended while the question was under way.
+      link.unshare(grant.id);
+      return;
+    }
+    link.held.add(grant.id);
+    const known = share.state === "online" && share.grant?.url === grant.url;
+    share.granted(grant);
+    if (!known) this.#options.changed(share);
+  }
+
+  #end(share: Share, problem: Problem): void {
+    share.setState("refused", problem);
+    this.#options.changed(share);
   }
 }

@@ -1,3 +1,4 @@
+import { MAX_LINKS } from "../tunnel/protocol.ts";
 import { parseTunnelUrl } from "../tunnel/transports.ts";
 import type { ShareOptions } from "./options.ts";
 import { ShareError } from "./share-error.ts";
@@ -35,6 +36,9 @@ export function validateShare(options: ShareOptions, forbiddenPorts: readonly nu
     );
   if (publicPort !== undefined && !isPort(publicPort))
     throw invalid(`Cannot share port ${port} on public port ${String(publicPort)}: it must be from 1 to 65535.`);
+  const { links } = relay;
+  if (links !== undefined && !(Number.isInteger(links) && links >= 1 && links <= MAX_LINKS))
+    throw invalid(`Cannot share port ${port} over ${String(links)} links: it must be from 1 to ${MAX_LINKS}.`);
   try {
     const address = parseTunnelUrl(relay.url);
     if (address.port === port && loopbackAddresses(address.host) !== undefined)

@@ -62,3 +62,9 @@ export function networkOf(address: string): string {
 export function inUrl(host: string): string {
   return host.includes(":") ? `[${host}]` : host;
 }
+
+/** An address that means "all" is no address to dial. */
+export function dialable(host: string): string {
+  if (host === "0.0.0.0") return "127.0.0.1";
+  return host === "::" ? "::1" : host;
+}

@@ -29,6 +29,16 @@ export interface RelayOptions {
   readonly publicPort?: number;
   /** In-flight exchanges get this long when the relay is told to stop. Default 30 s. */
   readonly drainMs?: number;
+  /**
+   * A relay that takes over may listen on the same ports while this one drains (Linux and BSD). Then draining takes as
+   * long as visitors need to be told, on connections they use. Default false.
+   */
+  readonly reusePort?: boolean;
+  /**
+   * How long a request waits for a share whose last link was lost a moment ago, and, that long after the relay's start,
+   * for one that is not known yet. Default 5 s; 0: it is refused at once.
+   */
+  readonly returnMs?: number;
   readonly log: Logger;
 }
 

@@ -7,11 +7,12 @@ import type { TestContext } from "node:test";
 import { silentLogger } from "../wire/logger.ts";
 import type { ShareKind } from "../tunnel/protocol.ts";
 import { Lease } from "./lease.ts";
+import type { LeaseOwner } from "./lease.ts";
 import { Publisher } from "./publisher.ts";
 import type { PublisherOptions } from "./publisher.ts";
 import { Registry } from "./registry.ts";
 
-const owner = { forward() {}, lost() {} };
+const owner: LeaseOwner = { capacity: 1, openExchanges: 0, forward() {}, dismissed() {} };
 
 function setUp(t: TestContext, options: Partial<PublisherOptions> = {}) {
   const registry = new Registry<Lease>(() => 0);
@@ -25,9 +26,10 @@ function setUp(t: TestContext, options: Partial<PublisherOptions> = {}) {
   });
   t.after(() => publisher.close());
   const claim = (kind: ShareKind = "http", name = "demo") => {
-    const claimed = registry.claim({ kind, name, holder: new Lease(owner, "a", kind) });
+    const holder = new Lease(owner, "a", kind);
+    const claimed = registry.claim({ kind, name, holder });
     assert.ok("record" in claimed);
-    return claimed;
+    return { ...claimed, holder };
   };
   return { registry, publisher, claim };
 }
@@ -83,10 +85,10 @@ test("a wanted port that is taken is replaced by a free one", async (t) => {
 
 test("the port is kept for ten minutes without an agent, then given up; stopped, it is closed at once", async (t) => {
   const { registry, publisher, claim } = setUp(t);
-  const { record, generation } = claim();
+  const { record, holder } = claim();
   const { publicPort = 0 } = await publisher.publish(record, REQUEST);
   publisher.tick(0);
-  registry.release(record, generation, false);
+  registry.release(record, holder);
   publisher.tick(1000);
   publisher.tick(600_999);
   assert.equal(await ask(publicPort), "http");
@@ -107,8 +109,35 @@ test("published twice at once, a share has one port", async (t) => {
 
 test("stopped while its port is being opened, it is not published", async (t) => {
   const { registry, publisher, claim } = setUp(t);
-  const { record, generation } = claim();
+  const { record, holder } = claim();
   const publishing = publisher.publish(record, REQUEST);
-  registry.release(record, generation, true);
+  registry.stop(record, holder);
   await assert.rejects(publishing, { code: "draining" });
+});
+
+test("with shared ports no share gets one of the relay's, or of another share; a relay that takes over gets the same", async (t) => {
+  const first = setUp(t, { reusePort: true });
+  const { publicPort: one = 0 } = await first.publisher.publish(first.claim("tcp").record, { ...REQUEST, kind: "tcp" });
+  const second = setUp(t, { reusePort: true });
+  const again = await second.publisher.publish(second.claim("tcp").record, {
+    ...REQUEST,
+    kind: "tcp",
+    publicPort: one,
+  });
+  assert.equal(again.publicPort, one, "two relays");
+  const thieves = await Promise.all(
+    ["x", "y"].map((name) => first.publisher.publish(first.claim("tcp", name).record, { ...REQUEST, publicPort: one })),
+  );
+  const own = setUp(t, { reusePort: true });
+  own.publisher.reserve(one);
+  thieves.push(await own.publisher.publish(own.claim("tcp").record, { ...REQUEST, publicPort: one }));
+  // Wished for at once by two, free or not: one has it.
+  await first.publisher.drain();
+  const free = setUp(t, { reusePort: true });
+  const both = await Promise.all(
+    ["x", "y"].map((name) => free.publisher.publish(free.claim("tcp", name).record, { ...REQUEST, publicPort: one })),
+  );
+  assert.equal(both.filter(({ publicPort }) => publicPort === one).length, 1);
+  assert.ok(thieves.every(({ publicPort }) => publicPort !== one));
+  assert.equal(await ask(one), "tcp");
 });

@@ -38,6 +38,8 @@ export interface PublisherOptions {
   /** The main port as visitors see it. */
   readonly mainPort: number;
   readonly log: Logger;
+  /** Another relay may have the ports of shares as well: the one that took over, or is taken over from. */
+  readonly reusePort?: boolean | undefined;
   /** Default: the machine's own. */
   readonly lanAddress?: () => string | undefined;
   readonly acceptHttp: (socket: Socket, record: ShareRecord<Lease>) => void;
@@ -56,11 +58,18 @@ export class Publisher implements Ticking {
   readonly #ports = new Map<ShareRecord<Lease>, OwnPort>();
   /** Publishing of one share is done one after the other. */
   readonly #running = new Map<ShareRecord<Lease>, Promise<Published>>();
+  /** Ports that are no share's to wish for: with `reusePort` the kernel does not refuse them. */
+  readonly #taken = new Set<number>();
   #closed = false;
 
   constructor(options: PublisherOptions) {
     this.#options = options;
     watch(this);
+  }
+
+  /** A port of the relay itself. */
+  reserve(port: number): void {
+    this.#taken.add(port);
   }
 
   /** Rejects with `PublishError`. */
@@ -83,19 +92,29 @@ export class Publisher implements Ticking {
 
   /** The agent stopped sharing: its port is closed at once. */
   withdraw(record: ShareRecord<Lease>): void {
-    this.#ports.get(record)?.listener.close();
+    const listener = this.#ports.get(record)?.listener;
+    if (listener === undefined) return;
+    listener.close();
+    this.#taken.delete(listener.port);
     this.#ports.delete(record);
   }
 
   tick(now: number): void {
     for (const [record, own] of this.#ports) {
-      if (record.holder !== undefined) {
+      if (record.holders.length > 0) {
         own.offlineSince = undefined;
       } else {
         own.offlineSince ??= now;
         if (now - own.offlineSince >= OFFLINE_PORT_MS) this.withdraw(record);
       }
     }
+  }
+
+  /** As `close`, after the connections that are under way to the ports were taken. */
+  async drain(): Promise<void> {
+    this.#closed = true;
+    await Promise.all([...this.#ports.values()].map(({ listener }) => listener.drain()));
+    this.close();
   }
 
   close(): void {
@@ -135,6 +154,7 @@ export class Publisher implements Ticking {
     const listener = await this.#listen(record, wanted, lan);
     if (this.#closed || record.stopped) {
       listener.close();
+      this.#taken.delete(listener.port);
       throw new PublishError("draining", "The share was stopped before it was published");
     }
     const own: OwnPort = { listener, lan, offlineSince: undefined };
@@ -146,21 +166,27 @@ export class Publisher implements Ticking {
     const { mode, host, acceptHttp, acceptTcp } = this.#options;
     const accept = record.kind === "tcp" ? acceptTcp : acceptHttp;
     const options = {
+      reusePort: this.#options.reusePort,
       host: mode === "local" ? "127.0.0.1" : host,
       wished: mode === "local" ? ["::1"] : [],
       needed: lan === undefined ? [] : [lan],
       accept: (socket: Socket) => accept(socket, record),
     };
-    if (wanted !== 0) {
+    if (wanted !== 0 && !this.#taken.has(wanted)) {
+      // Before it is bound: two who wish for it at once must not both have it.
+      this.#taken.add(wanted);
       try {
         return await listen({ ...options, port: wanted });
       } catch (error) {
+        this.#taken.delete(wanted);
         const code = (error as NodeJS.ErrnoException).code ?? "";
         this.#options.log.info(`Port ${wanted} cannot be bound again (${code}); ${record.name} gets another`);
       }
     }
     try {
-      return await listen({ ...options, port: 0 });
+      const listener = await listen({ ...options, port: 0 });
+      this.#taken.add(listener.port);
+      return listener;
     } catch (error) {
       const code = (error as NodeJS.ErrnoException).code ?? "unknown error";
       throw new PublishError("limit", `The relay could not open a port (${code})`, { cause: error });

@@ -1,3 +1,4 @@
+import { MAX_LINKS } from "../tunnel/protocol.ts";
 import type { RefusalCode, ShareKind } from "../tunnel/protocol.ts";
 import { digest, isSecret, matches, nameProblem, randomName, randomSecret } from "./names.ts";
 
@@ -11,21 +12,31 @@ export const RESERVATION_MS = 30 * 24 * 60 * 60 * 1000;
 /** Names held altogether, connected or not. One costs about 300 octets, so this is 30 MB. */
 const MAX_NAMES = 100_000;
 
+export type Dismissal =
+  /** Another instance of the owner has the name now. */
+  | "replaced"
+  /** The owner ended the share, on another link. */
+  | "stopped"
+  /** The owner has more links than make sense; this was the oldest. */
+  | "surplus";
+
 /** Who holds a name: a session of an agent, known here only by what it must be told. */
 export interface Holder {
-  /** Somebody else came with the right secret: this holder lost the name. */
-  replaced(): void;
+  /** It holds the name no longer. */
+  dismissed(why: Dismissal): void;
 }
 
-/** One name. The object lives as long as the reservation; `generation` tells apart who held it. */
+/** One name. The object lives as long as the reservation. */
 export interface ShareRecord<H extends Holder> {
   readonly name: string;
   readonly kind: ShareKind;
   readonly secretDigest: Buffer;
-  /** Counts up with each claim. Whoever holds an older one can no longer change anything. */
-  generation: number;
-  /** Undefined: offline. */
-  holder: H | undefined;
+  /** Of whoever claimed it last. */
+  claimant: string | undefined;
+  /** The links of its agent, the oldest first. None: offline. */
+  readonly holders: H[];
+  /** Which of them begins the next time they are looked through. */
+  turn: number;
   /** The agent stopped sharing: visitors are told that there is no such share, the owner can still have it back. */
   stopped: boolean;
   /** Milliseconds since the epoch; judged while there is no holder. */
@@ -36,11 +47,13 @@ export interface Claim<H extends Holder> {
   readonly kind: ShareKind;
   readonly name?: string | undefined;
   readonly secret?: string | undefined;
+  /** Who claims again with the same one adds a holder; anybody else replaces all. Undefined: nobody is the same. */
+  readonly claimant?: string | undefined;
   readonly holder: H;
 }
 
 export type ClaimResult<H extends Holder> =
-  | { readonly record: ShareRecord<H>; readonly generation: number; readonly secret: string }
+  | { readonly record: ShareRecord<H>; readonly secret: string }
   | { readonly refused: RefusalCode; readonly message: string };
 
 /**
@@ -68,8 +81,14 @@ export class Registry<H extends Holder> {
     return this.#expired(record) ? undefined : record;
   }
 
+  /** Whether a name is somebody's: found, or stopped and reserved. */
+  knows(name: string): boolean {
+    const record = this.#records.get(name);
+    return record !== undefined && !this.#expired(record);
+  }
+
   claim(claim: Claim<H>): ClaimResult<H> {
-    const { name, secret, holder, kind } = claim;
+    const { name, secret, holder, kind, claimant } = claim;
     if (secret !== undefined && !isSecret(secret)) {
       return { refused: "name-invalid", message: "The resume secret is not one that a relay gives" };
     }
@@ -89,21 +108,32 @@ export class Registry<H extends Holder> {
       name: name ?? this.#freshName(),
       kind,
       secretDigest: digest(given),
-      generation: 1,
-      holder,
+      claimant,
+      holders: [holder],
+      turn: 0,
       stopped: false,
       expiresAt: 0,
     };
     this.#records.set(record.name, record);
-    return { record, generation: 1, secret: given };
+    return { record, secret: given };
   }
 
-  /** The holder of this generation is gone. The name stays its owner's. False when it was somebody else's already. */
-  release(record: ShareRecord<H>, generation: number, stopped: boolean): boolean {
-    if (record.generation !== generation || record.holder === undefined) return false;
-    record.holder = undefined;
-    record.stopped = stopped;
+  /** This holder is gone. The name stays its owner's. True when it was the last: the share is offline. */
+  release(record: ShareRecord<H>, holder: H): boolean {
+    const index = record.holders.indexOf(holder);
+    if (index < 0) return false;
+    record.holders.splice(index, 1);
     record.expiresAt = this.#now() + RESERVATION_MS;
+    return record.holders.length === 0;
+  }
+
+  /** The owner ends the share: the other holders are told. False when this one has it no longer. */
+  stop(record: ShareRecord<H>, holder: H): boolean {
+    if (!record.holders.includes(holder)) return false;
+    const holders = record.holders.splice(0);
+    record.stopped = true;
+    record.expiresAt = this.#now() + RESERVATION_MS;
+    for (const other of holders) if (other !== holder) other.dismissed("stopped");
     return true;
   }
 
@@ -119,13 +149,16 @@ export class Registry<H extends Holder> {
     if (record.kind !== claim.kind) {
       return { refused: "name-taken", message: `The name ${record.name} belongs to a share of kind ${record.kind}` };
     }
-    const before = record.holder;
-    record.generation++;
-    record.holder = claim.holder;
+    const { claimant, holder, secret } = claim;
+    const isSame = claimant !== undefined && claimant === record.claimant;
+    const why: Dismissal = isSame ? "surplus" : "replaced";
+    const former = record.holders.splice(0, isSame ? Math.max(0, record.holders.length + 1 - MAX_LINKS) : Infinity);
+    record.holders.push(holder);
+    record.claimant = claimant;
     record.stopped = false;
-    // After the change: whatever the old holder does now finds itself outdated.
-    before?.replaced();
-    return { record, generation: record.generation, secret: claim.secret };
+    // After the change: whatever an old holder does now finds itself outdated.
+    for (const old of former) old.dismissed(why);
+    return { record, secret };
   }
 
   #freshName(): string {
@@ -137,6 +170,6 @@ export class Registry<H extends Holder> {
   }
 
   #expired(record: ShareRecord<H>): boolean {
-    return record.holder === undefined && this.#now() >= record.expiresAt;
+    return record.holders.length === 0 && this.#now() >= record.expiresAt;
   }
 }

@@ -2,11 +2,12 @@ import { timingSafeEqual } from "node:crypto";
 import type { Socket } from "node:net";
 import { setTimeout as pause } from "node:timers/promises";
 import { isLoopback } from "../tunnel/transports.ts";
-import { inUrl } from "./addresses.ts";
+import { unwatch, watch } from "../tunnel/wheel.ts";
+import { dialable, inUrl } from "./addresses.ts";
 import { Edge } from "./edge.ts";
 import { GUESS_WINDOW_MS, Guesses } from "./guesses.ts";
 import type { Lease } from "./lease.ts";
-import { listen } from "./listener.ts";
+import { knowsReusePort, listen } from "./listener.ts";
 import { digest } from "./names.ts";
 import type { Relay, RelayOptions } from "./options.ts";
 import { Publisher, portSuffix } from "./publisher.ts";
@@ -18,11 +19,12 @@ import type { SessionHost } from "./session.ts";
 import { listenForAgents } from "./tunnel-listener.ts";
 import type { TunnelListener } from "./tunnel-listener.ts";
 import { VisitorConnection, openTcpVisitor } from "./visitor.ts";
+import { WaitingRoom } from "./waiting.ts";
 
 const DEFAULT_DRAIN_MS = 30_000;
 
-/** Agents welcomed at once. */
-const MAX_SESSIONS = 1_000;
+/** Links welcomed at once: of 1 000 agents with two each. */
+const MAX_SESSIONS = 2_000;
 
 /** Sessions that wait for a refusal: few of all sockets that agents may have. */
 const MAX_DELAYED = 100;
@@ -41,6 +43,12 @@ const WRONG_TOKENS = 20;
 
 /** Names of others, or wrong resume secrets: an agent that lost its secrets asks for each of its shares once. */
 const WRONG_CLAIMS = 100;
+
+/**
+ * While another relay takes over: how long visitors may keep HTTP/1 connections that are idle. Who sends a request on one
+ * meanwhile is served and told that it was the last; closed at once, the connection would take that request with it.
+ */
+const LINGER_MS = 5_000;
 
 /** While draining: how often it is looked whether all is done. */
 const POLL_MS = 20;
@@ -66,9 +74,15 @@ export async function startRelay(options: RelayOptions): Promise<Relay> {
     await running.start();
   } catch (error) {
     await running.close(0);
+    if (options.reusePort === true && (error as NodeJS.ErrnoException).code === "ENOTSUP") throw noReusePort(error);
     throw error;
   }
   return running;
+}
+
+function noReusePort(cause?: unknown): RelayOptionsError {
+  const needs = "it needs Linux or a BSD, and Node 22.12, 23.1 or newer";
+  return new RelayOptionsError(`Two relays cannot listen on one port here: ${needs}`, { cause });
 }
 
 function check(options: RelayOptions): void {
@@ -89,6 +103,7 @@ function check(options: RelayOptions): void {
   if (!/^[a-z0-9](?:[a-z0-9.-]{0,200}[a-z0-9])?$/.test(domain)) {
     throw new RelayOptionsError(`The domain ${domain} is not a lower-case host name`);
   }
+  if (options.reusePort === true && !knowsReusePort()) throw noReusePort();
 }
 
 class RunningRelay implements Relay {
@@ -98,20 +113,26 @@ class RunningRelay implements Relay {
   readonly #options: RelayOptions;
   readonly #registry = new Registry<Lease>(() => Date.now());
   readonly #guesses: { readonly names: Guesses; readonly tokens: Guesses; readonly claims: Guesses };
+  readonly #room: WaitingRoom;
   readonly #edge: Edge;
   readonly #router: Router;
   readonly #visitors = new Set<VisitorConnection>();
   readonly #sessions = new Set<Session>();
   readonly #tokens: readonly Buffer[] | undefined;
   readonly #closers: (() => void)[] = [];
+  /** What visitors come to. */
+  readonly #listeners: { drain(): Promise<void>; close(): void }[] = [];
   #tunnelListener: TunnelListener | undefined;
   #draining = false;
+  /** While draining: idle connections of visitors may stay. */
+  #lingering: boolean;
   #closed: Promise<void> | undefined;
   /** Cuts the wait of `close` short. */
   #hurry: () => void = () => undefined;
 
   constructor(options: RelayOptions) {
     this.#options = options;
+    this.#lingering = options.reusePort === true;
     this.#tokens = options.tokenDigests?.map((hex) => Buffer.from(hex, "hex"));
     // Everybody on this machine is the same person there.
     const exempt = (address: string): boolean => options.mode === "local" && isLoopback(address);
@@ -121,34 +142,37 @@ class RunningRelay implements Relay {
       tokens: counting(WRONG_TOKENS),
       claims: counting(WRONG_CLAIMS),
     };
+    this.#room = new WaitingRoom({ now: () => performance.now(), returnMs: options.returnMs });
     this.#edge = new Edge({ tls: options.tls });
     this.#router = new Router({
       registry: this.#registry,
       guesses: this.#guesses.names,
+      room: this.#room,
       domain: options.domain,
       ownHosts: options.mode === "local" ? ["localhost", "127.0.0.1", "[::1]"] : [],
     });
   }
 
   async start(): Promise<void> {
-    const { mode, listen: address, tunnelListen, domain, tls, log, allowLan } = this.#options;
+    const { mode, listen: address, tunnelListen, domain, tls, log, allowLan, reusePort } = this.#options;
     const accept = (socket: Socket): void => this.#acceptHttp(socket, undefined);
     // `localhost` and `name.localhost` mean ::1 to some programs.
     const wished = address.host === "127.0.0.1" ? ["::1"] : [];
-    const main = await listen({ ...address, wished, accept });
-    this.#closers.push(() => main.close());
+    const main = await listen({ ...address, wished, reusePort, accept });
+    this.#listeners.push(main);
     const mainPort = this.#options.publicPort ?? main.port;
     const scheme = mode === "remote" && tls !== undefined ? "https" : "http";
     const publisher = new Publisher({
-      ...{ mode, host: address.host, domain, allowLan, scheme, mainPort, log },
+      ...{ mode, host: address.host, domain, allowLan, scheme, mainPort, log, reusePort },
       acceptHttp: (socket, record) => this.#acceptHttp(socket, record),
       acceptTcp: (socket, record) => {
         if (this.#edge.acceptRaw(socket)) openTcpVisitor(socket, record, this.#router);
       },
     });
-    this.#closers.push(() => publisher.close());
+    publisher.reserve(main.port);
+    this.#listeners.push(publisher);
     const host: SessionHost = {
-      ...{ registry: this.#registry, publisher, log, relay: RELAY_NAME },
+      ...{ registry: this.#registry, publisher, room: this.#room, log, relay: RELAY_NAME },
       tokens: this.#guesses.tokens,
       claims: this.#guesses.claims,
       authorised: (token) => this.#authorised(token),
@@ -161,6 +185,7 @@ class RunningRelay implements Relay {
     const tunnels = await listenForAgents({
       address: tunnelListen,
       tls: mode === "remote" ? tls : undefined,
+      reusePort,
       accept: (socket) => {
         const session = new Session(socket, host);
         this.#sessions.add(session);
@@ -168,7 +193,9 @@ class RunningRelay implements Relay {
       },
     });
     this.#tunnelListener = tunnels;
-    this.#closers.push(() => tunnels.close());
+    publisher.reserve(tunnels.port);
+    watch(this.#room);
+    this.#closers.push(() => unwatch(this.#room));
     const sweep = setInterval(() => this.#registry.sweep(), SWEEP_MS).unref();
     const forget = setInterval(() => {
       for (const guesses of Object.values(this.#guesses)) guesses.sweep();
@@ -200,12 +227,23 @@ class RunningRelay implements Relay {
     this.#hurry = () => {
       hurried = true;
     };
+    const { reusePort = false } = this.#options;
     this.#draining = true;
-    for (const close of this.#closers.splice(0)) close();
+    this.#room.close();
+    // Agents first: they dial anew, and what visitors send us meanwhile still goes through the links that are left.
+    this.#tunnelListener?.close();
     for (const session of this.#sessions) session.drain();
-    for (const visitor of this.#visitors) visitor.drain();
+    if (reusePort && !hurried) await Promise.all(this.#listeners.map((listener) => listener.drain()));
+    else for (const listener of this.#listeners) listener.close();
     const deadline = performance.now() + drainMs;
     const past = (limit: number): boolean => hurried || performance.now() >= limit;
+    if (reusePort) {
+      for (const visitor of this.#visitors) visitor.retire();
+      const lingered = Math.min(performance.now() + LINGER_MS, deadline);
+      while (this.#edge.sockets.size > 0 && !past(lingered)) await pause(POLL_MS);
+      this.#lingering = false;
+    }
+    for (const visitor of this.#visitors) visitor.drain();
     while (this.#router.inFlight > 0 && !past(deadline)) await pause(POLL_MS);
     // What is complete for us may still be in the sockets' queues.
     const flushed = Math.min(performance.now() + FLUSH_MS, Math.max(deadline, performance.now()));
@@ -215,6 +253,7 @@ class RunningRelay implements Relay {
     await pause(0);
     const sockets = [...this.#edge.sockets, ...(this.#tunnelListener?.sockets ?? [])];
     await Promise.all(sockets.map((socket) => destroyed(socket)));
+    for (const close of this.#closers.splice(0)) close();
     this.#options.log.info("Relay closed");
   }
 
@@ -233,7 +272,9 @@ class RunningRelay implements Relay {
     this.#edge.accept(socket, (arrival) => {
       const visitor = new VisitorConnection(arrival, record, this.#router, (over) => this.#visitors.delete(over));
       this.#visitors.add(visitor);
-      if (this.#draining) visitor.drain();
+      if (!this.#draining) return;
+      if (this.#lingering) visitor.retire();
+      else visitor.drain();
     });
   }
 
@@ -245,12 +286,6 @@ class RunningRelay implements Relay {
     for (const known of this.#tokens) found = timingSafeEqual(shown, known) || found;
     return found && token !== undefined;
   }
-}
-
-/** An address that means "all" is no address to dial. */
-function dialable(host: string): string {
-  if (host === "0.0.0.0") return "127.0.0.1";
-  return host === "::" ? "::1" : host;
 }
 
 function destroyed(socket: Socket): Promise<void> {

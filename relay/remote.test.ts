@@ -21,6 +21,7 @@ test("a public relay: TLS for visitors and agents, wildcard names, tokens", asyn
     tls,
     tokenDigests: [digest("token").toString("hex")],
     allowLan: true,
+    returnMs: 0,
     log: silentLogger,
   });
   t.after(() => relay.close(0));

@@ -7,8 +7,9 @@ import { labelBelow, parseAuthority } from "./authority.ts";
 import type { Authority } from "./authority.ts";
 import { forwardedHead, kindOf } from "./forward.ts";
 import type { Guesses } from "./guesses.ts";
-import type { Lease } from "./lease.ts";
+import { Lease, nextLease } from "./lease.ts";
 import type { Registry, ShareRecord } from "./registry.ts";
+import type { WaitingRoom } from "./waiting.ts";
 
 /** Everything about a visitor's connection that concerns its requests; made once per connection. */
 export interface Origin {
@@ -42,11 +43,28 @@ export interface RouterOptions {
   readonly registry: Registry<Lease>;
   /** Of names, by visitors. */
   readonly guesses: Guesses;
+  readonly room: WaitingRoom;
   /** Shares are `name.domain`. */
   readonly domain: string;
   /** Further names of the relay itself, where the front page is. */
   readonly ownHosts: readonly string[];
 }
+
+type Turn =
+  | "first"
+  /** Something has changed. */
+  | "again"
+  /** It has waited as long as it may. */
+  | "late";
+
+/** It may be told to wait, for this name and until then (monotonic milliseconds). */
+interface Waits {
+  readonly name: string;
+  readonly until: number;
+}
+
+/** Undefined: it is on its way. */
+type Outcome = Failure | Waits | undefined;
 
 const HOPS: readonly Field[] = Array.from({ length: MAX_HOPS + 1 }, (_, hops) => ({
   name: HOPS_FIELD,
@@ -78,8 +96,8 @@ export class Router {
     // Before anything is answered: what the stream reports meanwhile is already the join's.
     stream.events = join.visitorEvents;
     this.inFlight++;
-    const failure = this.#route(fields, ended, origin, join);
-    if (failure !== undefined) join.fail(failure);
+    const outcome = this.#route(fields, ended, origin, join, "first");
+    if (outcome !== undefined) this.#settle(outcome, join, (turn) => this.#route(fields, ended, origin, join, turn));
     return stream.events;
   }
 
@@ -92,13 +110,29 @@ export class Router {
     const join = new Join(stream, head, false, { party: "relay", raw: true, onClosed: this.#closed });
     stream.events = join.visitorEvents;
     this.inFlight++;
-    const lease = record.holder;
-    if (lease === undefined) join.fail(offline(record));
-    else lease.owner.forward([...head, lease.field, forwardedFor], false, join, false);
+    const route = (turn: Turn): Outcome => {
+      const lease = this.#lease(record, turn);
+      if (!(lease instanceof Lease)) return lease;
+      lease.owner.forward([...head, lease.field, forwardedFor], false, join, false);
+      return undefined;
+    };
+    this.#settle(route("first"), join, route);
     return join.visitorEvents;
   }
 
-  #route(fields: Fields, ended: boolean, origin: Origin, join: Join): Failure | undefined {
+  /** Fails, or lets wait: then it is routed again when something has changed, and once more at the end. */
+  #settle(outcome: Outcome, join: Join, route: (turn: Turn) => Outcome): void {
+    if (outcome === undefined) return;
+    if ("code" in outcome) {
+      join.fail(outcome);
+      return;
+    }
+    const { name, until } = outcome;
+    const go = (late: boolean): void => this.#settle(route(late ? "late" : "again"), join, route);
+    if (!this.#options.room.add(name, { join, until, go })) join.fail(FULL);
+  }
+
+  #route(fields: Fields, ended: boolean, origin: Origin, join: Join, turn: Turn): Outcome {
     const kind = kindOf(fields);
     if (typeof kind === "object") return kind;
     const target = targetOf(fields, origin);
@@ -117,14 +151,14 @@ export class Router {
       const name = labelBelow(host, this.#options.domain);
       // Not a name at all: a scanner that knows only our address learns nothing, and may ask for it as often as it likes.
       if (name === undefined) return UNKNOWN;
-      const found = this.#find(name, target, origin.forwardedFor.value);
-      if ("code" in found) return found;
+      const found = this.#find(name, target, origin.forwardedFor.value, turn);
+      if (!("holders" in found)) return found;
       record = found;
     } else if (record.stopped) {
       return UNKNOWN;
     }
-    const lease = record.holder;
-    if (lease === undefined) return offline(record);
+    const lease = this.#lease(record, turn);
+    if (!(lease instanceof Lease)) return lease;
     const additions: Field[] = [lease.field, origin.version, HOPS[hops] ?? { name: HOPS_FIELD, value: String(hops) }];
     additions.push(origin.forwardedFor, origin.forwardedProto);
     if (authority !== undefined) additions.push(target.forwardedHost);
@@ -135,17 +169,32 @@ export class Router {
   }
 
   /** The same answer whether the name never was, is expired, or was given back; and the name is not repeated. */
-  #find(name: string, target: Target, visitor: string): ShareRecord<Lease> | Failure {
-    const { guesses, registry } = this.#options;
+  #find(name: string, target: Target, visitor: string, turn: Turn): ShareRecord<Lease> | Failure | Waits {
+    const { guesses, registry, room } = this.#options;
     if (!target.right && !guesses.allows(visitor, name)) return TOO_OFTEN;
     const record = registry.find(name);
     if (record?.kind !== "http") {
+      const until = turn === "late" || registry.knows(name) ? undefined : room.untilStarted();
+      if (until !== undefined) return { name, until };
       guesses.wrong(visitor, name);
       return UNKNOWN;
     }
     if (!target.right) guesses.right(visitor, name);
     target.right = true;
     return record;
+  }
+
+  /** The link that takes an exchange of this share now. */
+  #lease(record: ShareRecord<Lease>, turn: Turn): Lease | Failure | Waits {
+    const { room } = this.#options;
+    const { name, holders } = record;
+    // Who waits already goes first.
+    const lease = turn === "first" && room.isAwaited(name) ? undefined : nextLease(record);
+    if (lease !== undefined) return lease;
+    const until = holders.length > 0 ? room.untilRoom() : room.untilReturn(name);
+    if (until !== undefined && turn !== "late") return { name, until };
+    if (holders.length > 0) return FULL;
+    return { by: "relay", code: "offline", message: `The share ${name} is not connected` };
   }
 
   #isOwn(host: string): boolean {
@@ -196,6 +245,8 @@ const TOO_OFTEN: Failure = {
   message: "From this network too many names were asked for that do not exist",
 };
 
-function offline(record: ShareRecord<Lease>): Failure {
-  return { by: "relay", code: "offline", message: `The share ${record.name} is not connected` };
-}
+const FULL: Failure = {
+  by: "relay",
+  code: "limit",
+  message: "The tunnel to the service carries as many requests at once as it can",
+};

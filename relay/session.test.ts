@@ -11,6 +11,7 @@ import type { Lease } from "./lease.ts";
 import { Publisher } from "./publisher.ts";
 import { Registry } from "./registry.ts";
 import { Session } from "./session.ts";
+import { WaitingRoom } from "./waiting.ts";
 
 /** A session for whoever dials, driven by the test's own time besides the wheel's. */
 async function setUp(t: TestContext, admits = true, delays = true) {
@@ -21,6 +22,7 @@ async function setUp(t: TestContext, admits = true, delays = true) {
     acceptHttp: (socket) => socket.destroy(),
     acceptTcp: (socket) => socket.destroy(),
   });
+  const room = new WaitingRoom({ now: () => 0, returnMs: 1 });
   const sessions: Session[] = [];
   const ended: Session[] = [];
   const tokens = new Guesses(() => 0, { limit: 1 });
@@ -28,7 +30,7 @@ async function setUp(t: TestContext, admits = true, delays = true) {
   const server = createServer({ allowHalfOpen: true }, (socket) => {
     sockets.push(socket);
     const host = {
-      ...{ registry, publisher, log: silentLogger, relay: "test" },
+      ...{ registry, publisher, room, log: silentLogger, relay: "test" },
       tokens,
       claims: new Guesses(() => 0, { limit: 2 }),
       authorised: (token: string | undefined) => token !== "wrong",
@@ -47,7 +49,7 @@ async function setUp(t: TestContext, admits = true, delays = true) {
     for (const socket of sockets) socket.destroy();
   });
   const session = (): Promise<Session> => until(() => sessions[0], "the session");
-  return { registry, port, session, sessions, ended };
+  return { registry, room, port, session, sessions, ended };
 }
 
 test("who says nothing for ten seconds is disconnected", async (t) => {
@@ -145,15 +147,41 @@ test("a full relay says so; an agent that drains gives its names up but ends wha
   refused.hello([]);
   assert.equal((await refused.message("refused")).code, "limit");
 
-  const { registry, port, session, ended } = await setUp(t);
+  const { registry, room, port, session, ended } = await setUp(t);
   const { agent } = await FakeAgent.online(`tcp://127.0.0.1:${port}`, [
     { id: "a", kind: "http", port: 1, name: "demo" },
   ]);
-  assert.ok(registry.find("demo")?.holder);
+  assert.equal(registry.find("demo")?.holders.length, 1);
   agent.send({ type: "draining" });
-  await until(() => registry.find("demo")?.holder === undefined, "the release");
+  await until(() => registry.find("demo")?.holders.length === 0, "the release");
+  assert.equal(room.untilReturn("demo"), undefined, "it left: nobody waits for it");
   assert.equal(ended.length, 0);
   (await session()).close();
   await until(() => agent.over, "the end");
   assert.equal(ended.length, 1);
+});
+
+test("a share whose last link is lost is expected back; one that is ended, or whose agent ends in order, is not", async (t) => {
+  const cases: readonly [string, (agent: FakeAgent) => void, boolean][] = [
+    ["cut", (agent) => agent.cut("fin"), true],
+    ["reset", (agent) => agent.cut("rst"), true],
+    ["unshare", (agent) => agent.send({ type: "unshare", id: "a" }), false],
+    ["draining", (agent) => agent.send({ type: "draining" }), false],
+    ["GOAWAY", (agent) => agent.drain(), false],
+    ["the end of the control stream", (agent) => agent.end(), false],
+  ];
+  for (const [how, act, expected] of cases) {
+    const { registry, room, port } = await setUp(t);
+    const url = `tcp://127.0.0.1:${port}`;
+    const { agent, grants } = await FakeAgent.online(url, [{ id: "a", kind: "http", port: 1, name: "demo" }]);
+    const record = registry.find("demo");
+    assert.ok(record !== undefined);
+    assert.equal(record.holders.length, 1);
+    act(agent);
+    await until(() => record.holders.length === 0, how);
+    assert.equal(room.untilReturn("demo") !== undefined, expected, how);
+    const back = { id: "a", kind: "http", port: 1, name: "demo", secret: grants[0]?.secret ?? "" } as const;
+    await FakeAgent.online(url, [back]);
+    assert.equal(room.untilReturn("demo"), undefined, how);
+  }
 });

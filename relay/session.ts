@@ -1,35 +1,24 @@
 import type { Socket } from "node:net";
 import type { Failure, Fields, StreamEvents } from "../wire/stream.ts";
-import type { Logger } from "../wire/logger.ts";
 import { Http2Connection } from "../wire/http2/connection.ts";
 import type { Http2Events } from "../wire/http2/options.ts";
 import { TUNNEL_RELAY } from "../wire/http2/profiles.ts";
 import { CONTROL_REQUEST, ControlChannel } from "../tunnel/control.ts";
 import type { Join } from "../tunnel/join.ts";
 import { readAgentMessage } from "../tunnel/messages.ts";
-import type {
-  AgentMessage,
-  Hello,
-  RefusalCode,
-  Refused,
-  RelayMessage,
-  ShareGrant,
-  ShareRequest,
-} from "../tunnel/protocol.ts";
-import { HELLO_TIMEOUT_MS, MAX_SHARES_PER_SESSION, TUNNEL_VERSION } from "../tunnel/protocol.ts";
+import type { AgentMessage, Hello, RefusalCode, Refused, RelayMessage, ShareGrant } from "../tunnel/protocol.ts";
+import { HELLO_TIMEOUT_MS, MAX_LINKS, TUNNEL_VERSION } from "../tunnel/protocol.ts";
 import { TunnelProtocol } from "../tunnel/session.ts";
 import { attachSocket } from "../tunnel/socket.ts";
 import type { Ticking } from "../tunnel/wheel.ts";
 import { unwatch, watch } from "../tunnel/wheel.ts";
 import { plainAddress } from "./addresses.ts";
-import { Lease } from "./lease.ts";
-import type { LeaseOwner } from "./lease.ts";
+import { LeaseBook } from "./lease-book.ts";
+import type { LeaseHost } from "./lease-book.ts";
+import type { Lease, LeaseOwner } from "./lease.ts";
 import type { Guesses } from "./guesses.ts";
 import { digest } from "./names.ts";
-import { PublishError } from "./publisher.ts";
-import type { Publisher } from "./publisher.ts";
-import type { Registry } from "./registry.ts";
-import { WaitingLine } from "./waiting.ts";
+import type { Dismissal } from "./registry.ts";
 
 /** A refused session has this long to read why. */
 const FAREWELL_MS = 2_000;
@@ -41,18 +30,13 @@ const FAREWELL_MS = 2_000;
 const TARPIT_MS = 5_000;
 
 /** What all sessions of a relay share. */
-export interface SessionHost {
-  readonly registry: Registry<Lease>;
-  readonly publisher: Publisher;
-  readonly log: Logger;
+export interface SessionHost extends LeaseHost {
   /** Name and version for `welcome`. */
   readonly relay: string;
   /** Whether an agent with this token may share. */
   authorised(token: string | undefined): boolean;
   /** Of tokens. */
   readonly tokens: Guesses;
-  /** Of names and resume secrets. */
-  readonly claims: Guesses;
   /** Whether one more session may be welcomed. */
   admits(): boolean;
   /** Whether one more session may be kept waiting for its refusal: a socket each. */
@@ -78,8 +62,7 @@ export class Session implements Http2Events, LeaseOwner, Ticking {
   readonly #host: SessionHost;
   readonly #protocol: TunnelProtocol<Http2Connection>;
   readonly #control: ControlChannel<RelayMessage, AgentMessage>;
-  readonly #leases = new Map<string, Lease>();
-  readonly #waiting: WaitingLine;
+  readonly #leases: LeaseBook;
   readonly #address: string;
   readonly #who: string;
   #state: State = "connecting";
@@ -93,7 +76,7 @@ export class Session implements Http2Events, LeaseOwner, Ticking {
       opened: () => undefined,
       messageReceived: (message) => this.#received(message),
       violated: (message) => this.#refuse("protocol", message),
-      closed: () => this.#controlClosed(),
+      closed: (failure) => this.#controlClosed(failure),
     });
     this.#protocol = attachSocket(socket, (transport) => {
       const connection = new Http2Connection({
@@ -110,7 +93,7 @@ export class Session implements Http2Events, LeaseOwner, Ticking {
         () => this.#abort("timeout", "The agent answers no more"),
       );
     });
-    this.#waiting = new WaitingLine((head, ended, join) => this.#open(head, ended, join));
+    this.#leases = new LeaseBook(host, this, this.#address);
     watch(this);
   }
 
@@ -142,23 +125,28 @@ export class Session implements Http2Events, LeaseOwner, Ticking {
 
   // ---- LeaseOwner
 
+  get capacity(): number {
+    return this.#state === "online" ? this.#protocol.connection.capacity : 0;
+  }
+
   forward(head: Fields, ended: boolean, join: Join, websocket: boolean): void {
     const { connection } = this.#protocol;
     if (this.#state !== "online") {
       join.fail(OFFLINE);
     } else if (websocket && !connection.extendedConnect) {
       join.fail({ by: "agent", code: "unsupported", message: "The agent takes no WebSockets" });
-    } else if (connection.capacity > 0 && this.#waiting.empty) {
-      this.#open(head, ended, join);
     } else {
-      this.#waiting.add(head, ended, join);
+      const opened = join.connect((events) => connection.open(head, ended, events));
+      // A visitor who left meanwhile is no failure, and `fail` knows.
+      if (!opened) join.fail(OFFLINE);
     }
   }
 
-  lost(lease: Lease): void {
-    this.#leases.delete(lease.id);
-    this.#control.send({ type: "unshared", id: lease.id });
-    this.#host.log.info(`${this.#who}: a newer session took over ${lease.grant?.record.name ?? lease.id}`);
+  dismissed(lease: Lease, why: Dismissal): void {
+    this.#leases.forget(lease);
+    if (why !== "surplus") this.#control.send({ type: "unshared", id: lease.id });
+    if (why === "stopped") return;
+    this.#host.log.info(`${this.#who}: a newer session took over ${lease.record?.name ?? lease.id}`);
     if (this.#leases.size === 0 && this.#state === "online") {
       // The same agent came back before we noticed that this tunnel was gone. Exchanges in it may still end well.
       this.#state = "draining";
@@ -181,7 +169,7 @@ export class Session implements Http2Events, LeaseOwner, Ticking {
       this.#state = "awaiting-hello";
       this.#control.attach(stream);
     }
-    while (connection.capacity > 0 && this.#waiting.next());
+    if (this.#state === "online") this.#leases.serve();
   }
 
   draining(): void {
@@ -198,8 +186,7 @@ export class Session implements Http2Events, LeaseOwner, Ticking {
     const before = this.#state;
     this.#state = "over";
     unwatch(this);
-    this.#waiting.failAll(OFFLINE);
-    this.#releaseAll(false);
+    this.#leases.releaseAll("lost");
     if (before === "online" || before === "draining") {
       this.#host.log.info(`${this.#who}: disconnected${failure === undefined ? "" : ` (${failure.message})`}`);
     }
@@ -209,7 +196,6 @@ export class Session implements Http2Events, LeaseOwner, Ticking {
   // ---- Ticking
 
   tick(now: number): void {
-    this.#waiting.tick(now);
     if (this.#state === "online" || this.#state === "draining") return;
     this.#since ??= now;
     const elapsed = now - this.#since;
@@ -233,7 +219,7 @@ export class Session implements Http2Events, LeaseOwner, Ticking {
     if (this.#state === "draining") {
       // The agent is about to dial again; what it asks here is answered there.
       if (message.type === "share") this.#control.send({ ...GOING, id: message.share.id });
-      else if (message.type === "unshare") this.#unshare(message.id);
+      else if (message.type === "unshare") this.#stop(message.id);
       return;
     }
     if (this.#state !== "online") return;
@@ -242,10 +228,10 @@ export class Session implements Http2Events, LeaseOwner, Ticking {
         this.#refuse("protocol", "Hello was said already");
         break;
       case "share":
-        void this.#share(message.share).then((answer) => this.#answer(answer));
+        void this.#leases.claim(message.share).then((answer) => this.#answer(answer));
         break;
       case "unshare":
-        this.#unshare(message.id);
+        this.#stop(message.id);
         break;
       case "draining":
         this.#retire();
@@ -281,69 +267,30 @@ export class Session implements Http2Events, LeaseOwner, Ticking {
       return;
     }
     this.#state = "online";
-    void Promise.all(hello.shares.map((share) => this.#share(share))).then((answers) => {
+    this.#leases.belongsTo(hello.instance);
+    void Promise.all(hello.shares.map((share) => this.#leases.claim(share))).then((answers) => {
       const grants = answers.filter((answer) => isGrant(answer));
-      this.#control.send({ type: "welcome", version: TUNNEL_VERSION, relay: host.relay, shares: grants });
+      this.#control.send({
+        type: "welcome",
+        version: TUNNEL_VERSION,
+        relay: host.relay,
+        links: MAX_LINKS,
+        shares: grants,
+      });
       for (const answer of answers) if (answer !== undefined && !isGrant(answer)) this.#control.send(answer);
       host.log.info(`${this.#who}: connected with ${grants.length} of ${answers.length} shares`);
+      this.#leases.serve();
     });
-  }
-
-  /** Undefined: nobody waits for the answer any more. Never rejects. */
-  async #share(request: ShareRequest): Promise<ShareGrant | Refused | undefined> {
-    const { registry, publisher, claims, log } = this.#host;
-    const refused = (code: RefusalCode, message: string): Refused => ({
-      type: "refused",
-      id: request.id,
-      code,
-      message,
-    });
-    if (this.#leases.has(request.id)) return refused("protocol", `The id ${request.id} is in use in this session`);
-    if (this.#leases.size >= MAX_SHARES_PER_SESSION) {
-      return refused("limit", `A session has at most ${MAX_SHARES_PER_SESSION} shares`);
-    }
-    if (request.name !== undefined && !claims.allows(this.#address, wish(request.name, request.secret))) {
-      return refused("limit", "Names that belong to others were asked for too often; try again in a minute");
-    }
-    const lease = new Lease(this, request.id, request.kind);
-    const claimed = registry.claim({ kind: request.kind, name: request.name, secret: request.secret, holder: lease });
-    if ("refused" in claimed) {
-      if (claimed.refused === "name-taken") claims.wrong(this.#address, wish(request.name ?? "", request.secret));
-      return refused(claimed.refused, claimed.message);
-    }
-    const { record, generation, secret } = claimed;
-    // As it comes back: with the secret that is given now.
-    claims.right(this.#address, wish(record.name, secret));
-    lease.grant = { record, generation };
-    this.#leases.set(request.id, lease);
-    try {
-      const published = await publisher.publish(record, request);
-      // Meanwhile it may have been taken over, given back, or the session may be over.
-      if (this.#leases.get(request.id) !== lease) return undefined;
-      return { id: request.id, kind: request.kind, name: record.name, secret, ...published };
-    } catch (error) {
-      if (this.#leases.get(request.id) !== lease) return undefined;
-      this.#leases.delete(request.id);
-      registry.release(record, generation, true);
-      if (error instanceof PublishError) return refused(error.code, error.message);
-      log.error(
-        `A share could not be published: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`,
-      );
-      return refused("internal", "The share could not be published because of a defect of the relay");
-    }
   }
 
   #answer(answer: ShareGrant | Refused | undefined): void {
     if (answer === undefined) return;
     this.#control.send(isGrant(answer) ? { type: "shared", share: answer } : answer);
+    this.#leases.serve();
   }
 
-  #unshare(id: string): void {
-    const lease = this.#leases.get(id);
-    if (lease !== undefined) {
-      this.#leases.delete(id);
-      this.#release(lease, true);
-    }
+  #stop(id: string): void {
+    this.#leases.stop(id);
     // Also when there is none: the agent waits for the word, and the outcome is what it asked for.
     this.#control.send({ type: "unshared", id });
   }
@@ -353,15 +300,13 @@ export class Session implements Http2Events, LeaseOwner, Ticking {
   /** The agent goes: its names are offline from now on, what is open goes on. */
   #retire(): void {
     this.#state = "draining";
-    this.#waiting.failAll(OFFLINE);
-    this.#releaseAll(false);
+    this.#leases.releaseAll("left");
   }
 
   #refuse(code: RefusalCode, message: string): void {
     if (this.#state === "refused" || this.#state === "over") return;
     this.#host.log.warn(`${this.#who}: refused (${code}): ${message}`);
-    this.#waiting.failAll(OFFLINE);
-    this.#releaseAll(false);
+    this.#leases.releaseAll("left");
     this.#state = "refused";
     this.#since = undefined;
     this.#control.send({ type: "refused", code, message });
@@ -369,7 +314,8 @@ export class Session implements Http2Events, LeaseOwner, Ticking {
     this.#protocol.connection.drain();
   }
 
-  #controlClosed(): void {
+  #controlClosed(failure: Failure | undefined): void {
+    if (failure === undefined && this.#state === "online") this.#retire();
     // Without it the agent can neither share nor be told anything: the session is over.
     this.#abort("closed", "The agent closed the control stream");
   }
@@ -378,25 +324,6 @@ export class Session implements Http2Events, LeaseOwner, Ticking {
     if (this.#state === "over") return;
     this.#protocol.connection.abort({ by: code === "closed" ? "relay" : "agent", code, message });
   }
-
-  #releaseAll(stopped: boolean): void {
-    for (const lease of this.#leases.values()) this.#release(lease, stopped);
-    this.#leases.clear();
-  }
-
-  #release(lease: Lease, stopped: boolean): void {
-    const { grant } = lease;
-    if (grant === undefined) return;
-    const released = this.#host.registry.release(grant.record, grant.generation, stopped);
-    if (released && stopped) this.#host.publisher.withdraw(grant.record);
-  }
-
-  #open(head: Fields, ended: boolean, join: Join): void {
-    const { connection } = this.#protocol;
-    const opened = join.connect((events) => connection.open(head, ended, events));
-    // A visitor who left meanwhile is no failure, and `fail` knows.
-    if (!opened) join.fail(OFFLINE);
-  }
 }
 
 const TOO_OFTEN = "Too many wrong tokens came from this network; try again in a minute";
@@ -404,11 +331,6 @@ const TOO_OFTEN = "Too many wrong tokens came from this network; try again in a 
 const OFFLINE: Failure = { by: "relay", code: "offline", message: "The share is not connected" };
 
 const GOING: Refused = { type: "refused", code: "draining", message: "This session is ending; ask again in the next" };
-
-/** A claim as a guess: who has the secret of one name knows nothing of another. */
-function wish(name: string, secret: string | undefined): string {
-  return secret === undefined ? name : `${name} ${digest(secret).toString("base64url")}`;
-}
 
 function isGrant(answer: ShareGrant | Refused | undefined): answer is ShareGrant {
   return answer !== undefined && "secret" in answer;

@@ -7,7 +7,7 @@ import type { Listener } from "./listener.ts";
 import type { ListenAddress } from "./options.ts";
 
 /** Sockets of agents at once, welcomed or not: the sessions a relay takes and as many again that are on their way. */
-const MAX_SOCKETS = 2_000;
+const MAX_SOCKETS = 4_000;
 
 const HANDSHAKE_MS = 10_000;
 
@@ -15,6 +15,7 @@ export interface TunnelListenerOptions {
   readonly address: ListenAddress;
   /** Undefined: cleartext. */
   readonly tls: { readonly cert: string; readonly key: string } | undefined;
+  readonly reusePort?: boolean | undefined;
   readonly accept: (socket: Socket) => void;
 }
 
@@ -38,7 +39,7 @@ export async function listenForAgents(options: TunnelListenerOptions): Promise<T
     else tls.emit("connection", socket);
   };
   const { host, port } = options.address;
-  const listener = await listen({ host, port, accept });
+  const listener = await listen({ host, port, reusePort: options.reusePort, accept });
   return { ...listener, sockets };
 }
 

@@ -34,6 +34,7 @@ export class VisitorConnection implements Http2Events {
   readonly #connection: HttpConnection;
   readonly #origin: Origin;
   #origin10: Origin | undefined;
+  #retiring = false;
   readonly #over: (visitor: VisitorConnection) => void;
 
   constructor(
@@ -73,7 +74,15 @@ export class VisitorConnection implements Http2Events {
     this.#connection.drain();
   }
 
+  /** As `drain`; but HTTP/1 has no way to say so on a connection without a request, so that one waits for its next. */
+  retire(): void {
+    if (this.#connection instanceof Http1Server && this.#connection.openStreams === 0) this.#retiring = true;
+    else this.#connection.drain();
+  }
+
   streamOpened(stream: Stream, fields: Fields, end: boolean): StreamEvents {
+    // Before the answer, which says so.
+    if (this.#retiring) this.#connection.drain();
     return this.#router.open(stream, fields, end, this.#originNow());
   }
 

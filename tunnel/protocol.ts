@@ -9,8 +9,8 @@
  *    a line (LF), each at most `CONTROL_LINE_BYTES`. The agent answers `:status 200` and speaks first: `hello`.
  * 4. Each exchange is one more stream, opened by the relay: the visitor's request with the field `portlight-share`.
  * 5. An agent may hold several tunnels (*links*) to one relay, each with a hello of its own and the same `instance`. A
- *    name claimed again with its secret by the same instance is served through all of its links; claimed by another
- *    instance, it leaves the former, who is told `unshared`. `unshare` on one link ends the share on all of them.
+ *    name claimed again with its secret by the same instance under the same id is served through all of its links;
+ *    claimed by another, it leaves the former, who is told `unshared`. `unshare` on one link ends the share on all of them.
  *
  * Unknown fields of a message are ignored; an unknown `type` is refused (`refused`, code "protocol").
  */

@@ -114,16 +114,28 @@ export class FakeAgent implements Http2Events {
   static async online(
     url: string,
     shares: Hello["shares"],
-    options: Omit<DialOptions, "url"> & { token?: string } = {},
+    options: Omit<DialOptions, "url"> & { token?: string; instance?: string } = {},
   ): Promise<{ agent: FakeAgent; grants: readonly ShareGrant[] }> {
     const agent = await FakeAgent.dial(url, options);
-    agent.hello(shares, options.token);
+    agent.hello(shares, options.token, 1, options.instance);
     const { shares: grants } = await agent.message("welcome");
     return { agent, grants };
   }
 
-  hello(shares: Hello["shares"], token?: string, version = 1): void {
-    this.send({ type: "hello", version, agent: "test", shares, ...(token === undefined ? {} : { token }) });
+  hello(shares: Hello["shares"], token?: string, version = 1, instance?: string): void {
+    this.send({
+      type: "hello",
+      version,
+      agent: "test",
+      shares,
+      ...(token === undefined ? {} : { token }),
+      ...(instance === undefined ? {} : { instance }),
+    });
+  }
+
+  /** Ends the control stream, and with it the session, in order. */
+  end(): void {
+    this.#channel.close();
   }
 
   send(message: AgentMessage): void {

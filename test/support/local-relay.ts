@@ -13,6 +13,8 @@ export const LOCAL: RelayOptions = {
   tunnelListen: { host: "127.0.0.1", port: 0 },
   domain: "localhost",
   allowLan: false,
+  // Tests of what is refused need not wait for an agent that might come back.
+  returnMs: 0,
   log: silentLogger,
 };
 

@@ -52,6 +52,8 @@ export async function startPath(options: PathOptions = {}): Promise<Path> {
     tunnelListen: { host: "127.0.0.1", port: 0 },
     domain: "localhost",
     allowLan: false,
+    // What is refused is refused at once.
+    returnMs: 0,
     log: silentLogger,
     ...options.relay,
   });
