@@ -258,9 +258,9 @@ describe("malformed answers fail the exchange and are never reused", () => {
       "101 that nobody asked for",
       "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n",
     ],
-    ["many fields", `HTTP/1.1 200 OK\r\n${"X: a\r\n".repeat(101)}\r\n`, "head-too-large"],
-    ["a large head", `HTTP/1.1 200 OK\r\n${`X: ${"a".repeat(16_000)}\r\n`.repeat(5)}\r\n`, "head-too-large"],
-    ["a long value", `HTTP/1.1 200 OK\r\nX: ${"a".repeat(16_385)}\r\n\r\n`, "head-too-large"],
+    ["many fields", `HTTP/1.1 200 OK\r\n${"X: a\r\n".repeat(1001)}\r\n`, "head-too-large"],
+    ["a large head", `HTTP/1.1 200 OK\r\n${`X: ${"a".repeat(60_000)}\r\n`.repeat(5)}\r\n`, "head-too-large"],
+    ["a long value", `HTTP/1.1 200 OK\r\nX: ${"a".repeat(131_073)}\r\n\r\n`, "head-too-large"],
     ["interim heads without end", "HTTP/1.1 102 Processing\r\n\r\n".repeat(65), "malformed"],
   ];
   for (const [name, input, code = "malformed"] of table) {

@@ -8,7 +8,7 @@ import { Exchange } from "./exchange.ts";
 import type { ExchangeOwner } from "./exchange.ts";
 import { HeadReader } from "./head.ts";
 import { Intake } from "./intake.ts";
-import { DEFAULT_LIMITS } from "./limits.ts";
+import { SERVICE_LIMITS } from "./limits.ts";
 import type { Http1Limits } from "./limits.ts";
 import { EMPTY } from "./octets.ts";
 import { interpretResponse } from "./response.ts";
@@ -86,7 +86,7 @@ export class Http1Client implements HttpConnection, ExchangeOwner {
   constructor(options: Http1ClientOptions) {
     this.#transport = options.transport;
     this.#events = options.events;
-    this.#limits = { ...DEFAULT_LIMITS, ...options.limits };
+    this.#limits = { ...SERVICE_LIMITS, ...options.limits };
     this.#acceptKey = options.acceptKey;
     this.#randomKey = options.randomKey;
     this.#peer = options.peer;

@@ -32,6 +32,7 @@ export interface Http1Limits {
   readonly halfClosedMs: number;
 }
 
+/** The public edge. Together with `PUBLIC_LIMITS` of HTTP/2: what a visitor may ask does not depend on the version he speaks. */
 export const DEFAULT_LIMITS: Http1Limits = {
   // Node allows 16 KiB, nginx 32 KiB: above both, so that no service's own limit is hidden by ours.
   headBytes: 64 * 1024,
@@ -62,4 +63,12 @@ export const DEFAULT_LIMITS: Http1Limits = {
   stallMs: 30_000,
   // A closed tab sends FIN just as `nc` does that half-closed: long enough for a prompt answer, short enough to cancel an event stream.
   halfClosedMs: 3_000,
+};
+
+/** A service the user chose himself: only memory is bounded, as much as a tunnel's head may hold (`TUNNEL_LIMITS`). */
+export const SERVICE_LIMITS: Http1Limits = {
+  ...DEFAULT_LIMITS,
+  headBytes: 256 * 1024,
+  fields: 1000,
+  valueBytes: 128 * 1024,
 };

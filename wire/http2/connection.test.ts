@@ -365,14 +365,14 @@ test("a head too large is answered with 431, far too large ends the connection",
     ...Array.from({ length: count }, (): [string, string] => ["x", "y"]),
   ];
   const lone = new Lone("server", settingsOf);
-  assert.deepEqual(lone.feed(headers(1, [...REQUEST, ["x", "a".repeat(2000)]])), ["HEADERS 1 end"]);
-  assert.deepEqual(lone.feed(headers(3, many(11), 0)), ["HEADERS 3 end", "RST_STREAM 3 code 0"]);
+  assert.deepEqual(lone.feed(headers(1, [...REQUEST, ["x", "a".repeat(2000)]])), ["HEADERS 1", "DATA 1 end 61"]);
+  assert.deepEqual(lone.feed(headers(3, many(11), 0)), ["HEADERS 3", "DATA 3 end 61", "RST_STREAM 3 code 0"]);
   assert.deepEqual(lone.log, []);
   lone.feed(headers(5, many(10)));
   assert.deepEqual(lone.log, ["opened :method=GET end"]);
   // References to one large entry of the table: cheap to send, and no cheaper to refuse.
   const bomb = [...block(REQUEST), 0x40, 1, 0x78, 0x7f, 0x81, 0x06, ...new Array<number>(896).fill(0x61)];
-  assert.deepEqual(lone.feed(frame(1, 0x5, 7, [...bomb, 0xbe])), ["HEADERS 7 end"]);
+  assert.deepEqual(lone.feed(frame(1, 0x5, 7, [...bomb, 0xbe])), ["HEADERS 7", "DATA 7 end 61"]);
   assert.deepEqual(lone.feed(frame(1, 0x5, 9, [...block(REQUEST), ...new Array<number>(6).fill(0xbe)])), [
     "GOAWAY last 7 code 11",
   ]);

@@ -74,13 +74,12 @@ export class Http2Connection implements HttpConnection, StreamOwner {
 
   /**
    * A head that must not be sent (a name or value with forbidden octets) is reported as a reset with code "internal"
-   * before this returns.
+   * before this returns; one that is more than the peer takes, with "head-too-large".
    */
   open(fields: Fields, end: boolean, events: StreamEvents): Stream | undefined {
     const core = this.#core;
     if (core.capacity === 0) return undefined;
     const id = core.nextStream;
-    core.nextStream += 2;
     const stream = new Http2Stream(this, id, core.peerWindow, core.localWindow);
     stream.events = events;
     stream.headSent = true;
@@ -88,9 +87,16 @@ export class Http2Connection implements HttpConnection, StreamOwner {
     stream.isHead = method === "HEAD";
     stream.isConnect = method === "CONNECT";
     stream.localEnded = end;
+    const outcome = core.writer.headers(id, fields, end);
+    if (outcome === "too-large") {
+      // Nothing was written: the peer will never know of this stream.
+      stream.closed = true;
+      events.resetReceived(core.tooLarge("a request"));
+      return stream;
+    }
+    core.nextStream += 2;
     core.streams.set(id, stream);
-    if (!core.writer.headers(id, fields, end) || method === "")
-      core.ownDefect(stream, "a request with an invalid field");
+    if (outcome !== "sent" || method === "") core.unsendable(stream, "a request", "invalid");
     // The last identifier is used up: whoever needs more dials again.
     if (core.nextStream > LAST_STREAM) core.beginDraining();
     return stream;
@@ -215,8 +221,8 @@ export class Http2Connection implements HttpConnection, StreamOwner {
     if (!interim) stream.headSent = true;
     else if (status.value === "100") stream.awaitsContinue = false;
     if (end && !interim) stream.localEnded = true;
-    if (!core.writer.headers(stream.id, fields, end && !interim))
-      core.ownDefect(stream, "a head with an invalid field");
+    const outcome = core.writer.headers(stream.id, fields, end && !interim);
+    if (outcome !== "sent") core.unsendable(stream, "a head", outcome);
     else if (stream.localEnded) core.localEnded(stream);
   }
 

@@ -20,6 +20,7 @@ import {
   SETTINGS_INITIAL_WINDOW_SIZE,
   SETTINGS_MAX_CONCURRENT_STREAMS,
   SETTINGS_MAX_FRAME_SIZE,
+  SETTINGS_MAX_HEADER_LIST_SIZE,
 } from "./settings.ts";
 
 /** A frame with more is an attack (CVE-2020-11080); nghttp2 allows as many. */
@@ -113,6 +114,9 @@ export class ControlReceiver {
           return;
         }
         core.writer.maxFrameSize = value;
+        return;
+      case SETTINGS_MAX_HEADER_LIST_SIZE:
+        core.writer.maxHeaderListSize = value;
         return;
       case SETTINGS_ENABLE_CONNECT_PROTOCOL:
         // Once given it cannot be taken back (RFC 8441 section 3).

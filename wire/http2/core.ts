@@ -9,7 +9,7 @@ import { PUBLIC_EDGE, SERVICE_CLIENT } from "./profiles.ts";
 import { Sender, type SenderEvents } from "./sender.ts";
 import { ASSUMED_CONCURRENT_STREAMS, DEFAULT_WINDOW, type Http2Settings } from "./settings.ts";
 import { NO_EVENTS, type Http2Stream, type StreamOwner } from "./stream.ts";
-import { FrameWriter } from "./writer.ts";
+import { FrameWriter, type Unsendable } from "./writer.ts";
 
 /** The highest stream identifier. */
 export const LAST_STREAM = 0x7fffffff;
@@ -212,8 +212,33 @@ export class Core implements SenderEvents {
     this.flood.dataSent();
   }
 
-  trailersInvalid(stream: Http2Stream): void {
-    this.ownDefect(stream, "trailers with an invalid field");
+  trailersUnsendable(stream: Http2Stream, why: Unsendable): void {
+    this.unsendable(stream, "trailers", why);
+  }
+
+  /** A head that could not be sent: through a defect of ours, or because it is more than the peer takes. */
+  unsendable(stream: Http2Stream, what: string, why: Unsendable): void {
+    if (why === "invalid") {
+      this.ownDefect(stream, `${what} with an invalid field`);
+      return;
+    }
+    if (stream.closed) return;
+    const failure = this.tooLarge(what);
+    this.writer.reset(stream.id, http2CodeOf(failure));
+    this.detach(stream, "reset-here");
+    this.report(stream, failure);
+    this.afterClose();
+    // The peer chose its limit: asking, and taking no answer, must not cost it less than a reset would.
+    if (this.isServer) this.provoked();
+  }
+
+  /** Requests come from the visitor, answers from the service: whose head it is decides what he is told. */
+  tooLarge(what: string): Failure {
+    return {
+      by: this.isServer ? "service" : "visitor",
+      code: "head-too-large",
+      message: `The ${this.peer} takes no head above ${this.writer.maxHeaderListSize} octets: ${what} could not be sent.`,
+    };
   }
 
   /** We were asked to send what must not be sent. */

@@ -12,6 +12,7 @@ import {
   STATUS,
 } from "./classify.ts";
 import type { FieldSink } from "./hpack/decoder.ts";
+import type { Http2Limits } from "./limits.ts";
 
 /** What a block of fields is. */
 export type HeadRole = "request" | "response" | "trailers";
@@ -39,6 +40,8 @@ export class HeadCollector implements FieldSink {
   malformed: string | undefined;
   /** Above the limits of octets or fields. `fields` is incomplete then. */
   tooLarge = false;
+  /** What is too large is `:path`. */
+  pathTooLong = false;
   /** -1: not given. */
   contentLength = -1;
   /** Response heads; 0 otherwise. */
@@ -46,7 +49,7 @@ export class HeadCollector implements FieldSink {
   method = "";
 
   readonly #maxBytes: number;
-  readonly #maxFields: number;
+  readonly #limits: Pick<Http2Limits, "headerFields" | "headerValueBytes" | "pathBytes">;
   readonly #hardBytes: number;
   #role: HeadRole = "request";
   #bytes = 0;
@@ -59,16 +62,20 @@ export class HeadCollector implements FieldSink {
   #host: string | undefined;
 
   /** Octets are counted as SETTINGS_MAX_HEADER_LIST_SIZE does: 32 more for each field. */
-  constructor(maxBytes: number, maxFields: number, hardBytes: number) {
+  constructor(
+    maxBytes: number,
+    limits: Pick<Http2Limits, "headerFields" | "headerBytesHard" | "headerValueBytes" | "pathBytes">,
+  ) {
     this.#maxBytes = maxBytes;
-    this.#maxFields = maxFields;
-    this.#hardBytes = Math.max(hardBytes, maxBytes);
+    this.#limits = limits;
+    this.#hardBytes = Math.max(limits.headerBytesHard, maxBytes);
   }
 
   begin(role: HeadRole): void {
     this.fields = [];
     this.malformed = undefined;
     this.tooLarge = false;
+    this.pathTooLong = false;
     this.contentLength = -1;
     this.status = 0;
     this.method = "";
@@ -85,8 +92,12 @@ export class HeadCollector implements FieldSink {
       if (this.#bytes > this.#hardBytes) throw new HeadTooLargeError(`a head above ${this.#hardBytes} octets`);
       this.tooLarge = true;
     }
-    if (kind < METHOD && ++this.#regular > this.#maxFields) this.tooLarge = true;
+    if (kind < METHOD && ++this.#regular > this.#limits.headerFields) this.tooLarge = true;
+    if (field.value.length > this.#limits.pathBytes && kind === PATH) this.tooLarge = this.pathTooLong = true;
+    else if (field.value.length > this.#limits.headerValueBytes) this.tooLarge = true;
     if (this.tooLarge) {
+      // Whoever answers must know whether that answer may have content.
+      if (kind === METHOD) this.method = field.value;
       this.fields.length = 0;
       return;
     }

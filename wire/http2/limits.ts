@@ -2,9 +2,13 @@
 export interface Http2Limits {
   /** Regular fields of one head. Thousands of one-octet references make a cheap bomb (CVE-2026-49975). */
   readonly headerFields: number;
+  /** Octets of one field's value. */
+  readonly headerValueBytes: number;
+  /** Octets of `:path`. */
+  readonly pathBytes: number;
   /**
    * Octets of a head, decoded or on the wire, above which the connection ends. Between
-   * `Http2Settings.maxHeaderListSize` and this only the one request is refused, with 431.
+   * `Http2Settings.maxHeaderListSize` and this only the one request is refused, with 431 (414 for its path).
    */
   readonly headerBytesHard: number;
   /** CONTINUATION frames of one head (CVE-2024-27983; nghttp2 allows 8). */
@@ -55,6 +59,10 @@ export interface Http2Limits {
 export const PUBLIC_LIMITS: Http2Limits = {
   // Envoy allows 100, Sozu and Node 128.
   headerFields: 100,
+  // As for HTTP/1, so that what a visitor may ask does not depend on the version he speaks: one cookie jar of a large site,
+  headerValueBytes: 16 * 1024,
+  // and the target that browsers and nginx agree on.
+  pathBytes: 8 * 1024,
   // Four times the 64 KiB that are answered with 431: a client that sends more does not want an answer.
   headerBytesHard: 256 * 1024,
   continuations: 8,
@@ -81,6 +89,9 @@ export const PUBLIC_LIMITS: Http2Limits = {
 export const TUNNEL_LIMITS: Http2Limits = {
   // A service may answer with more than a visitor may send, and the join adds some.
   headerFields: 1000,
+  // The public edge has judged what comes from visitors; what a service sends is its own affair.
+  headerValueBytes: Infinity,
+  pathBytes: Infinity,
   headerBytesHard: 1024 * 1024,
   continuations: 32,
   resetsPerSecond: Infinity,

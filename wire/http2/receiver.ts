@@ -17,10 +17,30 @@ import { HpackError } from "./hpack/decoder.ts";
 import type { FrameSink } from "./reader.ts";
 import { Http2Stream } from "./stream.ts";
 
-const HEAD_TOO_LARGE: readonly Field[] = [
-  { name: ":status", value: "431" },
-  { name: "content-length", value: "0" },
-];
+/** Our own answer to a request that is not passed on. */
+interface Refusal {
+  readonly head: readonly Field[];
+  readonly empty: readonly Field[];
+  readonly body: Uint8Array;
+}
+
+function refusal(status: string, reason: string): Refusal {
+  const body = Uint8Array.from(reason, (character) => character.charCodeAt(0));
+  const first: Field = { name: ":status", value: status };
+  return {
+    head: [
+      first,
+      { name: "content-type", value: "text/plain; charset=utf-8" },
+      { name: "content-length", value: String(body.length) },
+    ],
+    empty: [first, { name: "content-length", value: "0" }],
+    body,
+  };
+}
+
+/** RFC 6585 section 5, RFC 9110 section 15.5.15. */
+const HEAD_TOO_LARGE = refusal("431", "The head of the request, or one of its fields, is too large.\n");
+const PATH_TOO_LONG = refusal("414", "The request target is too long.\n");
 
 /** Judges each frame against the state of its stream and connection, and reports what is in order. */
 export class Receiver extends ControlReceiver implements FrameSink {
@@ -35,11 +55,7 @@ export class Receiver extends ControlReceiver implements FrameSink {
   /** @param connectionWindow the window the peer has been, or is being, given. */
   constructor(core: Core, connectionWindow: number, onPingAnswer: PingHandler) {
     super(core, onPingAnswer);
-    this.#head = new HeadCollector(
-      core.settings.maxHeaderListSize,
-      core.limits.headerFields,
-      core.limits.headerBytesHard,
-    );
+    this.#head = new HeadCollector(core.settings.maxHeaderListSize, core.limits);
     this.#window = connectionWindow;
     this.#grantFrom = connectionWindow >>> 2;
   }
@@ -227,10 +243,18 @@ export class Receiver extends ControlReceiver implements FrameSink {
     this.core.refuse(id, code);
   }
 
-  /** A head above our limits, and below the hard one: this request alone is answered with 431 (RFC 6585 section 5). */
+  /** A head above our limits, and below the hard one: this request alone is answered, with 431 or 414. */
   #answerTooLarge(id: number, end: boolean): void {
     const core = this.core;
-    core.writer.headers(id, HEAD_TOO_LARGE, true);
+    const { head, empty, body } = this.#head.pathTooLong ? PATH_TOO_LONG : HEAD_TOO_LARGE;
+    // No stream is kept for it, so its content must go out at once or not at all.
+    const window = Math.min(core.sender.window, core.peerWindow);
+    const explained = this.#head.method !== "HEAD" && body.length <= window && !core.transport.outbox.blocked;
+    if (core.writer.headers(id, explained ? head : empty, !explained) !== "sent") {
+      this.#refuse(id, ENHANCE_YOUR_CALM);
+      return;
+    }
+    if (explained) core.sender.sendAlone(id, body);
     core.closedStreams.add(id, end ? "ended" : "reset-here");
     if (!end) core.writer.reset(id, NO_ERROR);
     core.provoked();

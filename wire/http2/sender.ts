@@ -1,7 +1,7 @@
 import type { Outbox } from "../outbox.ts";
 import { DEFAULT_WINDOW } from "./settings.ts";
 import type { Http2Stream } from "./stream.ts";
-import type { FrameWriter } from "./writer.ts";
+import type { FrameWriter, Unsendable } from "./writer.ts";
 
 const EMPTY = new Uint8Array(0);
 
@@ -22,8 +22,8 @@ export interface SenderEvents {
   localEnded(stream: Http2Stream): void;
   /** A DATA frame has been written, as long as the stream's content and the frame size let it be. */
   frameSent(): void;
-  /** The trailers could not be sent as they are. */
-  trailersInvalid(stream: Http2Stream): void;
+  /** The trailers could not be sent. */
+  trailersUnsendable(stream: Http2Stream, why: Unsendable): void;
 }
 
 /**
@@ -68,6 +68,13 @@ export class Sender {
     else if (end) stream.localEnded = true;
     if (sent > 0) stream.events.dataSent(sent);
     if (stream.localEnded && !stream.closed) this.#events.localEnded(stream);
+  }
+
+  /** All the content of an answer without a stream: the caller has seen that the windows have room for it. */
+  sendAlone(stream: number, bytes: Uint8Array): void {
+    this.window -= bytes.length;
+    this.#writer.data(stream, bytes, true);
+    this.#events.frameSent();
   }
 
   /** The caller has checked that nothing ended the stream. With a queue, the trailers wait for its end. */
@@ -146,9 +153,12 @@ export class Sender {
     stream.trailers = undefined;
     stream.localEnded = true;
     if (trailers.length === 0) this.#write(stream, EMPTY, true);
-    else if (!this.#writer.headers(stream.id, trailers, true)) {
-      this.#events.trailersInvalid(stream);
-      return;
+    else {
+      const outcome = this.#writer.headers(stream.id, trailers, true);
+      if (outcome !== "sent") {
+        this.#events.trailersUnsendable(stream, outcome);
+        return;
+      }
     }
     this.#events.localEnded(stream);
   }

@@ -21,11 +21,22 @@ import {
 import { HpackEncoder } from "./hpack/encoder.ts";
 import { MIN_MAX_FRAME_SIZE } from "./settings.ts";
 
+/**
+ * Why a head was not sent. `invalid`: one of its fields cannot be; the peer was given a head that it will take for
+ * malformed. `too-large`: above the peer's SETTINGS_MAX_HEADER_LIST_SIZE; nothing was written.
+ */
+export type Unsendable = "invalid" | "too-large";
+
+/** SETTINGS_MAX_HEADER_LIST_SIZE counts 32 octets for each field; `HpackEncoder.bound` 12, and 12 more in all. */
+const BOUND_OVERHEAD = 12;
+
 /** Writes frames into an outbox. Nothing here waits: what may be sent, and when, others have decided. */
 export class FrameWriter {
   readonly encoder = new HpackEncoder();
   /** The peer's SETTINGS_MAX_FRAME_SIZE. */
   maxFrameSize = MIN_MAX_FRAME_SIZE;
+  /** The peer's SETTINGS_MAX_HEADER_LIST_SIZE: above it some end the connection, which is everybody's on a tunnel. */
+  maxHeaderListSize = Infinity;
   /** Octets put while the transport was blocked, since it last was not. */
   backlog = 0;
 
@@ -55,13 +66,11 @@ export class FrameWriter {
     }
   }
 
-  /**
-   * HEADERS, and CONTINUATION where the peer's frames are too small. Returns false when a field could not be sent as it
-   * is: the peer will take the head for malformed, and the stream is to be reset.
-   */
-  headers(stream: number, fields: Fields, end: boolean): boolean {
+  /** HEADERS, and CONTINUATION where the peer's frames are too small. Unless "sent", the stream is to be reset. */
+  headers(stream: number, fields: Fields, end: boolean): "sent" | Unsendable {
     const outbox = this.#outbox;
     const bound = this.encoder.bound(fields);
+    if (bound - BOUND_OVERHEAD + (32 - BOUND_OVERHEAD) * fields.length > this.maxHeaderListSize) return "too-large";
     const flags = end ? END_STREAM : 0;
     if (FRAME_HEAD + bound <= COPY_BELOW_BYTES) {
       // Encoded in place; what the bound was too large by is given back.
@@ -76,7 +85,7 @@ export class FrameWriter {
       const block = new Uint8Array(bound);
       this.#split(stream, block.subarray(0, this.encoder.encode(fields, block, 0)), flags);
     }
-    return !this.encoder.invalid;
+    return this.encoder.invalid ? "invalid" : "sent";
   }
 
   #split(stream: number, block: Uint8Array, flags: number): void {
