@@ -103,7 +103,10 @@ class EnvelopeTrack extends Track {
   #at = 0;
   #end = 0;
   #size = 0;
+  /** Index of the end-of-stream that is to be read once it is in the log. */
   #closing = -1;
+  /** An end-of-stream began. */
+  #closed = false;
 
   constructor(side: Side, log: ByteLog, context: TrackContext, kind: "grpc" | "grpc-web" | "connect") {
     super(side, log, context);
@@ -115,7 +118,9 @@ class EnvelopeTrack extends Track {
         this.#size = length;
         this.#end = offset + ENVELOPE_PREFIX + length;
         this.context.messages.grow(index, this.#end, length);
-        if (last) this.#closing = index;
+        // What comes behind the first one is none, in the same chunk or in another.
+        if (last && !this.#closed) this.#closing = index;
+        this.#closed ||= last;
       },
       completed: () => {
         this.context.messages.complete(this.open, this.#at, this.#end, this.#size);
@@ -175,10 +180,11 @@ class WebSocketTrack extends Track {
           const index = messages.add(side, kind, this.#at, offset, false);
           messages.complete(index, this.#at, end, size, problem);
           context.counted(side);
-          if (kind === "close") this.#closing = index;
+          // The first one ends the connection (RFC 6455 section 1.4); others may come in the same chunk.
+          if (kind === "close" && this.#closing < 0) this.#closing = index;
         },
-        lost: (problem) => {
-          const index = this.open >= 0 ? this.open : this.begin("binary", this.#at, this.log.position, false);
+        lost: (problem, offset) => {
+          const index = this.open >= 0 ? this.open : this.begin("binary", this.#at, offset, false);
           messages.flaw(index, problem);
         },
       },

@@ -125,6 +125,11 @@ describe("gRPC's little languages", () => {
   for (const [value, expected] of MESSAGES)
     it(`decodes the message ${JSON.stringify(value)}`, () => assert.equal(decodeGrpcMessage(value), expected));
 
+  it("decodes a message as long as a head may be, whatever is in it", () => {
+    const message = "ÿ".repeat(256 * 1024);
+    assert.equal(decodeGrpcMessage(message), message);
+  });
+
   it("names statuses", () => {
     assert.equal(grpcStatusName(0), "OK");
     assert.equal(grpcStatusName(16), "UNAUTHENTICATED");

@@ -15,5 +15,9 @@ export function decodeGrpcMessage(value: string): string {
     } else octets[length++] = value.charCodeAt(position) & 0xff;
   }
   const text = decodeUtf8(octets, 0, length);
-  return text ?? String.fromCharCode(...octets.subarray(0, length));
+  if (text !== undefined) return text;
+  // Not all at once: a message as long as a head may be is more arguments than the stack holds.
+  let latin1 = "";
+  for (let index = 0; index < length; index++) latin1 += String.fromCharCode(octets[index] ?? 0);
+  return latin1;
 }

@@ -127,13 +127,7 @@ export class HeadReader {
 
   #keep(bytes: Uint8Array, from: number, to: number): void {
     const needed = this.#partialLength + to - from;
-    const bound = this.#startLineDue
-      ? this.#limits.urlBytes + START_LINE_EXTRA_BYTES
-      : this.#limits.valueBytes + NAME_BYTES;
-    if (needed > bound) {
-      this.#fail(this.#startLineDue && this.#kind === "request" ? TARGET_TOO_LONG : HEAD_TOO_LARGE);
-      return;
-    }
+    if (!this.#fits(needed)) return;
     if (needed > this.#partial.length) {
       const grown = new Uint8Array(Math.max(needed, 2 * this.#partial.length, 256));
       grown.set(this.#partial.subarray(0, this.#partialLength));
@@ -143,6 +137,16 @@ export class HeadReader {
     this.#partialLength = needed;
   }
 
+  /** Refuses a line that is longer than any that can be valid, before its end came or when it came in one piece. */
+  #fits(length: number): boolean {
+    const bound = this.#startLineDue
+      ? this.#limits.urlBytes + START_LINE_EXTRA_BYTES
+      : this.#limits.valueBytes + NAME_BYTES;
+    if (length <= bound) return true;
+    this.#fail(this.#startLineDue && this.#kind === "request" ? TARGET_TOO_LONG : HEAD_TOO_LARGE);
+    return false;
+  }
+
   #fail(problem: Problem): void {
     this.state = "failed";
     this.problem = problem;
@@ -150,6 +154,7 @@ export class HeadReader {
 
   /** `bytes[from, to)` is a line without its LF. */
   #line(bytes: Uint8Array, from: number, to: number, hash: number | undefined): void {
+    if (!this.#fits(to - from)) return;
     if (to === from || bytes[to - 1] !== CR) {
       this.#fail(BARE_LF);
       return;

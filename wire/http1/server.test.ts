@@ -196,6 +196,8 @@ describe("refused, at every split, and nothing passed on", () => {
     ["CONNECT", 501, "CONNECT a.test:443 HTTP/1.1\r\nHost: a.test\r\n\r\n"],
     ["a long target", 414, `GET /${"x".repeat(8192)} HTTP/1.1\r\nHost: a.test\r\n\r\n`],
     ["a long value", 431, get(`X: ${"x".repeat(16385)}\r\n`)],
+    ["a value behind more space than a line may have", 431, get(`X: ${" ".repeat(17_500)}x\r\n`)],
+    ["a long line that is no request line", 414, `GET ${"/x ".repeat(3000)}\r\n\r\n`],
     ["a large head", 431, get(`X: ${"x".repeat(16000)}\r\n`.repeat(5))],
     ["too many fields", 431, get("X: a\r\n".repeat(100))],
     [

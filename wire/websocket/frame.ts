@@ -64,8 +64,8 @@ export interface FrameEvents {
   payload?(bytes: Uint8Array, position: number): void;
   /** The last octet of the frame passed. `end`: the stream's offset behind it. */
   frameCompleted(end: number): void;
-  /** A length that no reader can follow: nothing more is reported. */
-  lost(problem: string): void;
+  /** A length that no reader can follow: nothing more is reported. `offset`: of the frame's first octet in the stream. */
+  lost(problem: string, offset: number): void;
 }
 
 export class FrameReader {
@@ -105,7 +105,8 @@ export class FrameReader {
         const header = readFrameHeader(this.#header, 0, this.#have);
         if (header === undefined || header.length < 0) {
           this.#lost = true;
-          this.#events.lost("A frame has a length above 2^53 octets: the rest cannot be read.");
+          const offset = this.#position - this.#have;
+          this.#events.lost("A frame has a length above 2^53 octets: the rest cannot be read.", offset);
           return;
         }
         this.#events.frameStarted(header, this.#position - this.#have);

@@ -11,8 +11,8 @@ export interface MessageEvents {
   messageCompleted(end: number, size: number, problem: string | undefined): void;
   /** A control frame came, perhaps between the frames of a message (section 5.4). */
   control(kind: WebSocketKind, offset: number, end: number, size: number, problem: string | undefined): void;
-  /** Nothing more can be read from this side. */
-  lost(problem: string): void;
+  /** Nothing more can be read from this side, from the frame at `offset` on. */
+  lost(problem: string, offset: number): void;
 }
 
 /**
@@ -38,7 +38,7 @@ export class MessageReader {
     this.#reader = new FrameReader({
       frameStarted: (header, offset) => this.#frameStarted(header, offset),
       frameCompleted: (end) => this.#frameCompleted(end),
-      lost: (problem) => events.lost(problem),
+      lost: (problem, offset) => events.lost(problem, offset),
     });
   }
 
