@@ -36,6 +36,8 @@ test("share: what is said, and what holds when nothing is", () => {
     "https://r.example",
     "--token-file",
     "t",
+    "--links",
+    "3",
     "--tcp",
     "--proto",
     "a",
@@ -47,6 +49,7 @@ test("share: what is said, and what holds when nothing is", () => {
   );
   assert.equal(all.relay, "tls://r.example:4443");
   assert.match(all.tokenFile ?? "", /project.t$/);
+  assert.equal(all.links, 3);
   assert.equal(all.protoDirectories.length, 2);
   assert.deepEqual([all.tcp, all.keepHost, all.capture, all.json, all.showSecrets], [true, true, false, true, true]);
 });
@@ -82,6 +85,7 @@ test("relay: addresses and defaults", () => {
   );
   assert.deepEqual(relay("--listen", "[::1]:0").listen, { host: "::1", port: 0 });
   assert.deepEqual(relay("--listen", ":80").listen, { host: "0.0.0.0", port: 80 });
+  assert.deepEqual([relay().reusePort, relay("--reuse-port").reusePort], [false, true]);
   assert.deepEqual(relay("--listen", "81").listen, { host: "127.0.0.1", port: 81 });
 });
 
@@ -111,6 +115,8 @@ test("wrong usage says what is wrong, and repeats no password", () => {
     [["share", "80", "81", "--name", "a"], /one port/],
     [["share", "80", "--name", "A b"], /lower-case/],
     [["share", "80", "--token-file", "t"], /--relay/],
+    [["share", "80", "--links", "2"], /--relay/],
+    [["share", "80", "--links", "5", "--relay", "https://r.example"], /1 to 4/],
     [["share", "80", "--lan", "--relay", "https://r.example"], /--lan/],
     [["share", "80", "--no-capture", "--inspect"], /--no-capture/],
     [["share", "80", "--inspect=http"], /--inspect/],

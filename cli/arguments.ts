@@ -13,6 +13,8 @@ export interface ShareCommand {
   /** What the agent dials (`tls://host:4443`, `tcp://127.0.0.1:4001`); undefined: embed the local relay. */
   readonly relay?: string;
   readonly tokenFile?: string;
+  /** Tunnels to the relay at once; undefined: the agent's default. */
+  readonly links?: number;
   readonly name?: string;
   readonly lan: boolean;
   readonly tcp: boolean;
@@ -35,6 +37,8 @@ export interface RelayCommand {
   readonly certFile?: string;
   readonly keyFile?: string;
   readonly tokensFile?: string;
+  /** Another relay may listen on the same ports while this one drains. */
+  readonly reusePort: boolean;
   readonly json: boolean;
 }
 
@@ -55,6 +59,7 @@ const shareOptions = {
   ...common,
   relay: { type: "string" },
   "token-file": { type: "string" },
+  links: { type: "string" },
   name: { type: "string" },
   lan: { type: "boolean" },
   tcp: { type: "boolean" },
@@ -73,6 +78,7 @@ const relayOptions = {
   cert: { type: "string" },
   key: { type: "string" },
   "tokens-file": { type: "string" },
+  "reuse-port": { type: "boolean" },
 } as const;
 
 /** Reads the arguments behind the program's name. `cwd` resolves relative paths. Throws `UsageError`. */
@@ -126,6 +132,10 @@ function parseShare(args: readonly string[], cwd: string): Command {
   }
   if (values["token-file"] !== undefined && values.relay === undefined)
     throw new UsageError("--token-file is the token for a remote relay: name it with --relay.");
+  if (values.links !== undefined && values.relay === undefined)
+    throw new UsageError("--links is the number of connections to a relay: name it with --relay.");
+  if (values.links !== undefined && !/^[1-4]$/.test(values.links))
+    throw new UsageError(`--links takes a number from 1 to 4, not "${values.links}".`);
   if (values.lan === true && values.relay !== undefined)
     throw new UsageError("--lan is for the embedded relay and cannot be combined with --relay.");
   if (values["no-capture"] === true && values.inspect !== undefined)
@@ -135,6 +145,7 @@ function parseShare(args: readonly string[], cwd: string): Command {
     ports,
     ...(values.relay === undefined ? {} : { relay: parseRelayUrl(values.relay) }),
     ...(values["token-file"] === undefined ? {} : { tokenFile: path.resolve(cwd, values["token-file"]) }),
+    ...(values.links === undefined ? {} : { links: Number(values.links) }),
     ...(values.name === undefined ? {} : { name: values.name }),
     lan: values.lan ?? false,
     tcp: values.tcp ?? false,
@@ -180,6 +191,7 @@ function parseRelay(args: readonly string[], cwd: string): Command {
     ...(values.cert === undefined ? {} : { certFile: path.resolve(cwd, values.cert) }),
     ...(values.key === undefined ? {} : { keyFile: path.resolve(cwd, values.key) }),
     ...(values["tokens-file"] === undefined ? {} : { tokensFile: path.resolve(cwd, values["tokens-file"]) }),
+    reusePort: values["reuse-port"] ?? false,
     json: values.json ?? false,
   };
 }

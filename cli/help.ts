@@ -16,6 +16,7 @@ Without --relay everything stays on this machine: each port gets a URL on 127.0.
   --relay URL        share through a public relay: https://relay.example.com (agents dial its port ${DEFAULT_TUNNEL_PORT}),
                      tls://host:port, or tcp://127.0.0.1:port
   --token-file F     file with the token for that relay (chmod 600)
+  --links N          connections to that relay, 1 to 4; default 2, to one on this machine 1
   --name N           the name in the public URL, for one port; kept for next time
   --lan              without --relay: for everybody in the local network, not only this machine
   --tcp              pass on bytes, whatever they are (databases, SSH); a public port of its own
@@ -44,6 +45,7 @@ Runs the public end. With --domain shares are reachable as https://NAME.DOMAIN; 
   --domain D             the domain whose wildcard (*.D) points here
   --cert F --key F       PEM files: a certificate for D and *.D, with its chain
   --tokens-file F        one token a line, # begins a comment: who may share. Needed beyond loopback
+  --reuse-port           let another relay listen on the same ports: start the new one, then end this one
   --json                 {"type":"listening","public":"…","tunnel":"…"} on standard output
   -h, --help             this text
 

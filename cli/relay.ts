@@ -21,6 +21,7 @@ export async function relay(command: RelayCommand, { report, log, ending }: Comm
     ...(tls === undefined ? {} : { tls }),
     ...(tokens === undefined ? {} : { tokenDigests: tokens.map(digest) }),
     allowLan: false,
+    reusePort: command.reusePort,
     log,
   });
   report.listening(running.publicUrl, running.tunnelUrl);

@@ -55,7 +55,7 @@ async function run(
   const relay =
     command.relay === undefined
       ? await embedRelay(command.lan, log, cleanups)
-      : { endpoint: { url: command.relay, ...(token === undefined ? {} : { token }) }, ports: [] };
+      : { endpoint: remoteEndpoint(command.relay, token, command.links), ports: [] };
   const agent = createAgent({
     ...(capture === undefined ? {} : { tap: capture.tap }),
     log,
@@ -93,6 +93,10 @@ async function run(
   const ended = await Promise.race([aborted(ending), watch.allRefused]);
   watch.stop();
   if (ended === "refused") throw new Error("The relay refused every share; see above.");
+}
+
+function remoteEndpoint(url: string, token: string | undefined, links: number | undefined): RelayEndpoint {
+  return { url, ...(token === undefined ? {} : { token }), ...(links === undefined ? {} : { links }) };
 }
 
 function nothingListens(port: number, tcp: boolean): string {
