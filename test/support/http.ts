@@ -180,7 +180,10 @@ export class RawVisitor {
   /** Resolves with everything received once it matches; rejects when the connection ends first. */
   async receive(pattern: RegExp, ms = 5000): Promise<string> {
     let over = false;
-    void this.closed.then(() => (over = true));
+    void this.closed.then(() => {
+      over = true;
+      this.#wake();
+    });
     const wait = async (): Promise<string> => {
       while (!pattern.test(this.received)) {
         if (over)

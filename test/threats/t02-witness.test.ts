@@ -1,4 +1,7 @@
-/** A hostile first round: the process lives, the connection of the offender ends, and another visitor's stream notices nothing. */
+/**
+ * T-2, one client's behaviour kills the shared tunnel, with first octets of every kind: the process lives, the connection
+ * of the offender ends, and another visitor's stream on the same tunnel notices nothing.
+ */
 import assert from "node:assert/strict";
 import { after, afterEach, before, describe, test } from "node:test";
 import { startHttp } from "../../sample/http/server.ts";
