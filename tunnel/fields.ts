@@ -102,6 +102,7 @@ function isNoTrailer(field: Field): boolean {
     name === "content-length" ||
     name === "te" ||
     name === "forwarded" ||
+    name === "x-real-ip" ||
     name.startsWith("x-forwarded-")
   );
 }
