@@ -8,8 +8,8 @@ import { DATA, END_HEADERS, END_STREAM, HEADERS, block, frame } from "../support
 import { request, request2 } from "../support/http.ts";
 import { startPath } from "../support/path.ts";
 import type { Path, Shared } from "../support/path.ts";
-import { startRawService, text1 } from "../support/raw-service.ts";
-import type { RawAnswer, RawService } from "../support/raw-service.ts";
+import { startRecordingService, text1 } from "../support/recording-service.ts";
+import type { RawAnswer, RecordingService } from "../support/recording-service.ts";
 
 /** `502`: the head was not passed on. `cut`: it was, and the visitor sees that the rest is missing. Else the body. */
 type Expected = "502" | "cut" | `whole ${string}`;
@@ -294,7 +294,7 @@ after(() => path.close());
 describe("both versions of visitors", () => {
   for (const version of [1, 2] as const)
     test(`a service of HTTP/${version}: ${version === 1 ? HTTP1.length : HTTP2.length} answers`, async () => {
-      const service = await startRawService(version);
+      const service = await startRecordingService(version);
       const shared = await path.share(service.port);
       const plain = service.answer;
       let bad: (stream: number) => RawAnswer = () => undefined;
@@ -333,7 +333,7 @@ describe("both versions of visitors", () => {
 });
 
 test("HEAD answered with a body: the head arrives, and the body is nobody's answer", async () => {
-  const service = await startRawService(1);
+  const service = await startRecordingService(1);
   const shared: Shared = await path.share(service.port);
   const plain = service.answer;
   service.answer = (seen, stream) => (seen.method === "HEAD" ? SECOND : plain(seen, stream));
@@ -350,7 +350,7 @@ test("HEAD answered with a body: the head arrives, and the body is nobody's answ
 });
 
 test("an answer before its request, on a connection that is idle, is nobody's answer", async () => {
-  const service: RawService = await startRawService(1);
+  const service: RecordingService = await startRecordingService(1);
   const shared = await path.share(service.port);
   try {
     for (let round = 0; round < 10; round++) {
@@ -369,7 +369,7 @@ test("an answer before its request, on a connection that is idle, is nobody's an
 });
 
 test("an answer before the end of its request does not become the answer of the next", async () => {
-  const service = await startRawService(1);
+  const service = await startRecordingService(1);
   const shared = await path.share(service.port);
   try {
     service.answer = ({ target }) =>

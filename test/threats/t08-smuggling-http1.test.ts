@@ -8,8 +8,8 @@ import { after, before, describe, test } from "node:test";
 import { RawVisitor } from "../support/http.ts";
 import { startPath } from "../support/path.ts";
 import type { Path, Shared } from "../support/path.ts";
-import { startRawService } from "../support/raw-service.ts";
-import type { RawService } from "../support/raw-service.ts";
+import { startRecordingService } from "../support/recording-service.ts";
+import type { RecordingService } from "../support/recording-service.ts";
 
 /** Octets that some parser skips, or takes for the end of a line. */
 const OCTETS = [0x01, 0x04, 0x08, 0x09, 0x0a, 0x0b, 0x0c, 0x0d, 0x1f, 0x20, 0x7f, 0xa0, 0xff];
@@ -169,11 +169,11 @@ after(() => path.close());
 
 for (const version of [1, 2] as const)
   describe(`a service of HTTP/${version}`, () => {
-    let service: RawService;
+    let service: RecordingService;
     let shared: Shared;
 
     before(async () => {
-      service = await startRawService(version);
+      service = await startRecordingService(version);
       shared = await path.share(service.port);
     });
     after(async () => {

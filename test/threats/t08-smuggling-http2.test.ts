@@ -10,8 +10,8 @@ import { startPath } from "../support/path.ts";
 import type { Path, Shared } from "../support/path.ts";
 import { headFrames, outcome2 } from "../support/raw-request.ts";
 import type { Pair } from "../support/raw-request.ts";
-import { startRawService } from "../support/raw-service.ts";
-import type { RawService, SeenRequest } from "../support/raw-service.ts";
+import { startRecordingService } from "../support/recording-service.ts";
+import type { RecordingService, SeenRequest } from "../support/recording-service.ts";
 
 const FIELDS = [
   ...["authority", "path", "method", "scheme", "header name", "header value", "content-length", "te", "trailers"],
@@ -117,11 +117,11 @@ function onlySent(seen: SeenRequest, sent: Attack): void {
 
 for (const version of [1, 2] as const)
   describe(`a service of HTTP/${version}`, () => {
-    let service: RawService;
+    let service: RecordingService;
     let shared: Shared;
 
     before(async () => {
-      service = await startRawService(version);
+      service = await startRecordingService(version);
       shared = await path.share(service.port);
     });
     after(() => service.close());

@@ -9,7 +9,7 @@ import { startPath } from "../support/path.ts";
 import type { Path } from "../support/path.ts";
 import { rawRequest1, rawRequest2 } from "../support/raw-request.ts";
 import type { Pair } from "../support/raw-request.ts";
-import { startRawService } from "../support/raw-service.ts";
+import { startRecordingService } from "../support/recording-service.ts";
 
 /** Besides the figures of the row: what passes, and both sides of our own limit of 100. */
 const COUNTS = [20, 90, 99, 100, 101, 128, 129, 1001, 2001];
@@ -36,7 +36,7 @@ for (const version of [1, 2] as const)
   describe(`a service of HTTP/${version}`, () => {
     for (const count of COUNTS)
       test(`a request with ${count} fields`, async () => {
-        const service = await startRawService(version);
+        const service = await startRecordingService(version);
         const { address } = await path.share(service.port);
         try {
           const lines = fields(count, true).map(([name, value]) => `${name}: ${value}\r\n`);
@@ -70,7 +70,7 @@ for (const version of [1, 2] as const)
 
     for (const count of COUNTS)
       test(`an answer with ${count} fields, the length last: all of it, or 502`, async () => {
-        const service = await startRawService(version);
+        const service = await startRecordingService(version);
         const { address } = await path.share(service.port);
         const list = fields(count, false);
         service.answer = (_request, stream) =>

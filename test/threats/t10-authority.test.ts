@@ -14,8 +14,8 @@ import { startPath } from "../support/path.ts";
 import type { Path } from "../support/path.ts";
 import { headFrames, outcome2, rawRequest1, rawRequest2 } from "../support/raw-request.ts";
 import type { Pair } from "../support/raw-request.ts";
-import { startRawService } from "../support/raw-service.ts";
-import type { RawService } from "../support/raw-service.ts";
+import { startRecordingService } from "../support/recording-service.ts";
+import type { RecordingService } from "../support/recording-service.ts";
 import { selfSigned } from "../support/self-signed.ts";
 
 type Verdict = "A" | "B" | "refused" | "unknown";
@@ -170,12 +170,12 @@ const HEADS: readonly (readonly [fields: readonly Pair[], verdict: Verdict])[] =
 
 describe("by name on the main port", () => {
   let path: Path;
-  let services: Readonly<Record<"A" | "B", RawService>>;
+  let services: Readonly<Record<"A" | "B", RecordingService>>;
   let main: string;
 
   before(async () => {
     path = await startPath({ capture: false });
-    services = { A: await startRawService(1), B: await startRawService(1) };
+    services = { A: await startRecordingService(1), B: await startRecordingService(1) };
     await path.share(services.A.port, { name: "a" });
     await path.share(services.B.port, { name: "b" });
     main = new URL(path.relay.publicUrl).host;
@@ -269,7 +269,7 @@ test("a wildcard certificate: B on a connection that was opened for A (SNI, coal
   });
   const pinnedFingerprint = new X509Certificate(tls.cert).fingerprint256;
   const relay = { url: path.relay.tunnelUrl.replace("portlight.test", "127.0.0.1"), token: "token", pinnedFingerprint };
-  const services = [await startRawService(1), await startRawService(1)];
+  const services = [await startRecordingService(1), await startRecordingService(1)];
   try {
     for (const [index, service] of services.entries())
       await path.share(service.port, { relay, name: `tenant-${"ab"[index] ?? ""}` });

@@ -11,18 +11,18 @@ import { startPath } from "../support/path.ts";
 import type { Path, Shared } from "../support/path.ts";
 import { headFrames, outcome2, rawRequest1, rawRequest2 } from "../support/raw-request.ts";
 import type { Pair } from "../support/raw-request.ts";
-import { startRawService } from "../support/raw-service.ts";
-import type { RawService, SeenRequest } from "../support/raw-service.ts";
+import { startRecordingService } from "../support/recording-service.ts";
+import type { RecordingService, SeenRequest } from "../support/recording-service.ts";
 
 let path: Path;
 /** One speaks HTTP/1, the other HTTP/2. */
-let services: readonly RawService[];
+let services: readonly RecordingService[];
 let shares: readonly Shared[];
 let begun: readonly number[];
 
 before(async () => {
   path = await startPath({ capture: false });
-  services = [await startRawService(1), await startRawService(2)];
+  services = [await startRecordingService(1), await startRecordingService(2)];
   shares = await Promise.all(services.map((service) => path.share(service.port)));
 });
 beforeEach(() => {

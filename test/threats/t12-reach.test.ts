@@ -14,8 +14,8 @@ import { silentLogger } from "../../wire/logger.ts";
 import { request, request2 } from "../support/http.ts";
 import { startPath } from "../support/path.ts";
 import { startProgram } from "../support/process.ts";
-import { startRawService, text1 } from "../support/raw-service.ts";
-import type { RawService } from "../support/raw-service.ts";
+import { startRecordingService, text1 } from "../support/recording-service.ts";
+import type { RecordingService } from "../support/recording-service.ts";
 
 /** Every connection that this process begins, as the system is asked for it. */
 class ConnectHook {
@@ -47,7 +47,7 @@ describe("a malicious relay", () => {
   const hook = new ConnectHook();
   const agent = createAgent({ log: silentLogger });
   let relay: RelayDouble;
-  let services: readonly RawService[];
+  let services: readonly RecordingService[];
   let echo: net.Server;
   let echoPort = 0;
   let trap: net.Server;
@@ -58,7 +58,7 @@ describe("a malicious relay", () => {
 
   before(async () => {
     relay = await RelayDouble.start();
-    services = [await startRawService(1), await startRawService(2)];
+    services = [await startRecordingService(1), await startRecordingService(2)];
     trap = net.createServer((socket) => {
       trapped++;
       socket.destroy();
