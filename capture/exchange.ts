@@ -1,6 +1,7 @@
 import type { Failure, Fields, Side } from "../wire/stream.ts";
 import { ByteLog } from "./byte-log.ts";
 import { rpcOf } from "./detect.ts";
+import { appended } from "./lists.ts";
 import { fieldValue } from "./media.ts";
 import { MessageLog } from "./message-log.ts";
 import type { ExchangeState, HeadKind, Protocol, Row } from "./protocol.ts";
@@ -30,10 +31,8 @@ export class Exchange {
   readonly id: number;
   readonly share: TappedShare;
   readonly request: Fields;
-  readonly heads: HeadRecord[] = [];
+  heads: HeadRecord[] = [];
   readonly messages: MessageLog;
-  readonly visitor: ByteLog;
-  readonly service: ByteLog;
   readonly startedAt: number;
   protocol: Protocol;
   state: ExchangeState = "open";
@@ -61,6 +60,9 @@ export class Exchange {
   /** Octets of heads and overhead, reserved in the ring: they stay for as long as the exchange does. */
   #reserved = 0;
   readonly #ring: Ring;
+  /** Made when they are asked for: most requests have no body. */
+  #visitor: ByteLog | undefined;
+  #service: ByteLog | undefined;
 
   constructor(id: number, share: TappedShare, request: Fields, protocol: Protocol, ring: Ring, at: number) {
     this.id = id;
@@ -72,17 +74,28 @@ export class Exchange {
     this.#ring = ring;
     this.#reserve(EXCHANGE_OVERHEAD);
     this.messages = new MessageLog(ring);
-    this.visitor = new ByteLog(ring, false);
-    this.service = new ByteLog(ring, false);
     this.addHead("request", request, at);
+  }
+
+  get visitor(): ByteLog {
+    return (this.#visitor ??= new ByteLog(this.#ring, false));
+  }
+
+  get service(): ByteLog {
+    return (this.#service ??= new ByteLog(this.#ring, false));
   }
 
   log(side: Side): ByteLog {
     return side === "visitor" ? this.visitor : this.service;
   }
 
+  /** Octets of memory that the payloads of both sides hold. */
+  get charge(): number {
+    return (this.#visitor?.charge ?? 0) + (this.#service?.charge ?? 0);
+  }
+
   addHead(kind: HeadKind, fields: Fields, at: number): void {
-    this.heads.push({ kind, at, fields });
+    this.heads = appended(this.heads, { kind, at, fields });
     let octets = 0;
     for (const field of fields) octets += FIELD_OVERHEAD + field.name.length + field.value.length;
     this.#reserve(octets);
@@ -116,7 +129,7 @@ export class Exchange {
 
   /** Some octets are no longer, or never were, in the capture. */
   get incomplete(): boolean {
-    return this.capped || this.visitor.evicted || this.service.evicted || this.messages.first > 0;
+    return this.capped || this.#visitor?.evicted === true || this.#service?.evicted === true || this.messages.first > 0;
   }
 
   statusText(): string {
@@ -161,8 +174,8 @@ export class Exchange {
   /** Gives all memory back. */
   clear(): void {
     this.removed = true;
-    this.visitor.clear();
-    this.service.clear();
+    this.#visitor?.clear();
+    this.#service?.clear();
     this.messages.clear();
     this.#ring.reserve(-this.#reserved);
     this.#reserved = 0;

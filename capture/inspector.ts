@@ -245,13 +245,14 @@ export class Inspector {
   }
 
   #changed(exchange: Exchange): void {
-    for (const view of this.#views.values()) view.changed(exchange);
-    if (this.#watched.has(exchange.id)) this.#dirtyWatched.set(exchange.id, exchange);
+    // Called for whatever passes, mostly while nobody looks.
+    if (this.#views.size > 0) for (const view of this.#views.values()) view.changed(exchange);
+    if (this.#watched.size > 0 && this.#watched.has(exchange.id)) this.#dirtyWatched.set(exchange.id, exchange);
     this.#stateChanged();
   }
 
   #removed(exchange: Exchange): void {
-    for (const view of this.#views.values()) view.removed(exchange);
+    if (this.#views.size > 0) for (const view of this.#views.values()) view.removed(exchange);
     this.#watched.delete(exchange.id);
     this.#dirtyWatched.delete(exchange.id);
     this.#stateChanged();

@@ -8,7 +8,9 @@ export function fieldValue(fields: Fields, name: string): string | undefined {
 
 /** `type/subtype` in lower case, without parameters. */
 export function mediaType(contentType: string | undefined): string {
-  return (contentType?.split(";", 1)[0] ?? "").trim().toLowerCase();
+  if (contentType === undefined) return "";
+  const semicolon = contentType.indexOf(";");
+  return (semicolon < 0 ? contentType : contentType.slice(0, semicolon)).trim().toLowerCase();
 }
 
 /** The charset parameter, in lower case. */

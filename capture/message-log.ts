@@ -1,5 +1,6 @@
 import type { Side } from "../wire/stream.ts";
 import type { MessageKind } from "./protocol.ts";
+import { appended } from "./lists.ts";
 import { Held } from "./ring.ts";
 import type { Ring } from "./ring.ts";
 
@@ -44,13 +45,16 @@ const PARTIAL = 1 << 7;
 
 /** Six numbers a message: at, completedAt, start, end, size, bits. 48 octets, so that 100 000 messages take 5 MB. */
 const STRIDE = 6;
-/** Chunks double from a unary call's two messages to a stream's many. */
-const FIRST_CHUNK = 4;
+/** Chunks grow from a unary call's two messages to a stream's many. */
+const FIRST_CHUNK = 2;
 const LAST_CHUNK = 1024;
 /** Records of one exchange kept: 12 MB. An endless stream keeps its latest. */
 export const MAX_RECORDS = 262_144;
 /** Flawed messages whose flaw is told; one who sends more flawed ones gains nothing. */
 const MAX_PROBLEMS = 1000;
+
+/** Copied, never written: V8 keeps an array of floating-point numbers unboxed from its making on. */
+const DOUBLES: readonly number[] = Array.from({ length: (LAST_CHUNK / 8) * STRIDE }, () => 0.5).fill(0);
 
 class Chunk extends Held {
   readonly log: MessageLog;
@@ -64,8 +68,8 @@ class Chunk extends Held {
     this.log = log;
     this.first = first;
     this.capacity = capacity;
-    this.numbers =
-      capacity === LAST_CHUNK ? new Float64Array(capacity * STRIDE) : new Array<number>(capacity * STRIDE).fill(0);
+    const length = capacity * STRIDE;
+    this.numbers = length <= DOUBLES.length ? DOUBLES.slice(0, length) : new Float64Array(length);
   }
 
   override evicted(): void {
@@ -73,18 +77,21 @@ class Chunk extends Held {
   }
 }
 
+/** Of every exchange without messages. Never written. */
+const NONE: Chunk[] = [];
+
 /** The messages of one exchange, both sides, in order of their first octet. */
 export class MessageLog {
   readonly #ring: Ring;
-  #chunks: Chunk[] = [];
+  #chunks: Chunk[] = NONE;
   /**
-   * The large chunks, which the ring may take. The small first ones (16 KB in all) stay as long as the exchange does, so
+   * The large chunks, which the ring may take. The small first ones (7 KB in all) stay as long as the exchange does, so
    * that messages whose octets were dropped are still listed.
    */
-  #evictable: Chunk[] = [];
+  #evictable: Chunk[] = NONE;
   #total = 0;
   #nextCapacity = FIRST_CHUNK;
-  readonly #problems = new Map<number, string>();
+  #problems: Map<number, string> | undefined;
 
   constructor(ring: Ring) {
     this.#ring = ring;
@@ -104,10 +111,10 @@ export class MessageLog {
     let chunk = this.#chunks.at(-1);
     if (chunk === undefined || this.#total >= chunk.first + chunk.capacity) {
       chunk = new Chunk(this, this.#total, this.#nextCapacity);
-      this.#nextCapacity = Math.min(LAST_CHUNK, this.#nextCapacity * 4);
-      this.#chunks.push(chunk);
+      this.#nextCapacity = Math.min(LAST_CHUNK, this.#nextCapacity * 8);
+      this.#chunks = appended(this.#chunks, chunk);
       if (chunk.capacity === LAST_CHUNK) {
-        this.#evictable.push(chunk);
+        this.#evictable = appended(this.#evictable, chunk);
         this.#ring.add(chunk);
         const oldest = this.#evictable[0];
         if (oldest !== undefined && this.#total - oldest.first >= MAX_RECORDS) this.#ring.evict(oldest);
@@ -150,6 +157,7 @@ export class MessageLog {
   }
 
   flaw(index: number, problem: string): void {
+    this.#problems ??= new Map();
     if (this.#problems.size < MAX_PROBLEMS) this.#problems.set(index, problem);
   }
 
@@ -170,15 +178,15 @@ export class MessageLog {
       compressed: (bits & COMPRESSED) !== 0,
       capped: (bits & CAPPED) !== 0,
       partial: (bits & PARTIAL) !== 0,
-      problem: this.#problems.get(index),
+      problem: this.#problems?.get(index),
     };
   }
 
   /** Gives everything back without counting it as dropped. */
   clear(): void {
     for (const chunk of this.#chunks) this.#release(chunk);
-    this.#chunks = [];
-    this.#evictable = [];
+    this.#chunks = NONE;
+    this.#evictable = NONE;
   }
 
   /** Called by the ring: large chunks are evicted oldest first, and what is before them goes with them. */
@@ -186,6 +194,7 @@ export class MessageLog {
     this.#evictable.shift();
     for (let chunk = this.#chunks.shift(); chunk !== undefined && chunk !== gone; chunk = this.#chunks.shift())
       this.#release(chunk);
+    if (this.#problems === undefined) return;
     for (const index of this.#problems.keys()) if (index < gone.first + gone.capacity) this.#problems.delete(index);
   }
 

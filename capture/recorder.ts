@@ -34,7 +34,8 @@ export interface RecorderHost {
 export class Recorder implements ExchangeTap, TrackContext {
   readonly #exchange: Exchange;
   readonly #host: RecorderHost;
-  readonly #turn: { side: Side | undefined } = { side: undefined };
+  /** Who spoke last, of a TCP connection. */
+  #speaker: Side | undefined;
   readonly messages: MessageLog;
   #visitorTrack: Track | undefined;
   #serviceTrack: Track | undefined;
@@ -62,7 +63,7 @@ export class Recorder implements ExchangeTap, TrackContext {
       if (Number.isInteger(status)) exchange.status = switched ? 101 : status;
       const layout = responseLayout(exchange.protocol, fields, status);
       if (layout === "event-stream" && exchange.protocol === "http") exchange.protocol = "sse";
-      this.#serviceTrack ??= this.#createTrack("service", layout);
+      this.#serviceTrack ??= this.#newTrack("service", layout);
       this.#readStatus(fields);
       if (end) this.#sideEnded("service", at);
     });
@@ -116,6 +117,18 @@ export class Recorder implements ExchangeTap, TrackContext {
       if (exchange.state !== "ended") exchange.failure = failure;
       this.#finish(exchange, at);
     });
+  }
+
+  get deflating(): boolean {
+    const { response, request } = this.#exchange;
+    // Until the answer came, an extension that was offered may be in force.
+    return /permessage-deflate/i.test(fieldValue(response ?? request, "sec-websocket-extensions") ?? "");
+  }
+
+  turned(side: Side): boolean {
+    const before = this.#speaker;
+    this.#speaker = side;
+    return before !== side;
   }
 
   counted(side: Side): void {
@@ -202,23 +215,19 @@ export class Recorder implements ExchangeTap, TrackContext {
 
   #track(side: Side): Track {
     if (side === "service")
-      return (this.#serviceTrack ??= this.#createTrack("service", this.#exchange.protocol === "tcp" ? "tcp" : "body"));
-    return (this.#visitorTrack ??= this.#createTrack(
+      return (this.#serviceTrack ??= this.#newTrack("service", this.#exchange.protocol === "tcp" ? "tcp" : "body"));
+    return (this.#visitorTrack ??= this.#newTrack(
       "visitor",
       requestLayout(this.#exchange.protocol, this.#exchange.request),
     ));
   }
 
-  #createTrack(side: Side, layout: Layout): Track {
-    const { response, request } = this.#exchange;
-    // Until the answer came, an extension that was offered may be in force.
-    const extensions = fieldValue(response ?? request, "sec-websocket-extensions") ?? "";
-    const options = { layout, compression: /permessage-deflate/i.test(extensions), turn: this.#turn };
-    return createTrack(side, this.#exchange.log(side), this, options);
+  #newTrack(side: Side, layout: Layout): Track {
+    return createTrack(side, this.#exchange.log(side), this, layout);
   }
 
   #keepWithinCap(exchange: Exchange): void {
-    while (exchange.visitor.charge + exchange.service.charge > EXCHANGE_CAP) {
+    while (exchange.charge > EXCHANGE_CAP) {
       const larger = exchange.visitor.charge > exchange.service.charge ? exchange.visitor : exchange.service;
       if (!larger.dropOldest()) return;
     }

@@ -16,6 +16,8 @@ export abstract class Held {
   abstract evicted(): void;
 }
 
+const SLAB = 4096;
+
 /** What is held, in order of arrival, bounded in octets: the oldest goes first. Every operation is O(1) per item. */
 export class Ring {
   maxBytes: number;
@@ -24,6 +26,9 @@ export class Ring {
   #dropped = 0;
   #oldest: Held | undefined;
   #newest: Held | undefined;
+  /** Where small pieces of many exchanges stand together; a new one when it is full. */
+  slab = new Uint8Array(SLAB);
+  #slabUsed = 0;
 
   constructor(maxBytes: number) {
     this.maxBytes = maxBytes;
@@ -38,6 +43,17 @@ export class Ring {
   reserve(octets: number): void {
     this.#reserved += octets;
     if (octets > 0) this.makeRoom();
+  }
+
+  /** Makes room for `length` octets, at most `SLAB`, in `slab`. The offset in it. */
+  room(length: number): number {
+    if (this.#slabUsed + length > SLAB) {
+      this.slab = new Uint8Array(SLAB);
+      this.#slabUsed = 0;
+    }
+    const offset = this.#slabUsed;
+    this.#slabUsed += length;
+    return offset;
   }
 
   /** Octets evicted for want of room since the last `resetDropped`. */

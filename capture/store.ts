@@ -15,6 +15,9 @@ export const DEFAULT_EXCHANGES = 1000;
 export const BYTES_RANGE = [1024 * 1024, 4 * 1024 * 1024 * 1024] as const;
 export const EXCHANGES_RANGE = [1, 100_000] as const;
 
+/** Milliseconds since the epoch; read once, because the getter costs more than the clock. */
+const TIME_ORIGIN = performance.timeOrigin;
+
 export interface StoreListener {
   /** Something about this exchange is new. Called for every piece of data: only note it. */
   changed(exchange: Exchange): void;
@@ -28,8 +31,13 @@ export interface StoreListener {
 export class Store implements Tap, RecorderHost {
   readonly #exchanges = new Map<number, Exchange>();
   readonly #ring: Ring;
-  readonly #listeners = new Set<StoreListener>();
+  /** Replaced, never changed: it is gone through some times for each exchange, and an array is so without an iterator. */
+  #listeners: readonly StoreListener[] = [];
   readonly #log: Logger;
+  /** Whatever has a lower id is open, gone, or in `#late`: so finding the oldest that ended is a step or two. */
+  #reached = 1;
+  /** Ended after `#reached` had passed them. */
+  readonly #late = new Set<Exchange>();
   #maxExchanges: number;
   #nextId = 1;
   #droppedExchanges = 0;
@@ -68,8 +76,12 @@ export class Store implements Tap, RecorderHost {
   }
 
   listen(listener: StoreListener): { dispose(): void } {
-    this.#listeners.add(listener);
-    return { dispose: () => void this.#listeners.delete(listener) };
+    this.#listeners = [...this.#listeners, listener];
+    return {
+      dispose: () => {
+        this.#listeners = this.#listeners.filter((other) => other !== listener);
+      },
+    };
   }
 
   opened(share: TappedShare, fields: Fields, end: boolean): ExchangeTap {
@@ -88,7 +100,7 @@ export class Store implements Tap, RecorderHost {
   }
 
   now(): number {
-    return performance.timeOrigin + performance.now();
+    return TIME_ORIGIN + performance.now();
   }
 
   changed(exchange: Exchange): void {
@@ -97,6 +109,7 @@ export class Store implements Tap, RecorderHost {
   }
 
   ended(exchange: Exchange): void {
+    if (exchange.id < this.#reached && !exchange.removed) this.#late.add(exchange);
     for (const listener of this.#listeners) listener.ended(exchange);
   }
 
@@ -136,25 +149,27 @@ export class Store implements Tap, RecorderHost {
       this.#exchanges.size > this.#maxExchanges ||
       (this.#ring.bytes > this.#ring.maxBytes && this.#exchanges.size > 1)
     ) {
-      const oldest = this.#oldest();
+      // When none has ended, the oldest: the bound holds in any case.
+      const oldest = this.#oldestEnded() ?? this.#exchanges.values().next().value;
       if (oldest === undefined) return;
       this.#droppedExchanges++;
       this.#remove(oldest);
     }
   }
 
-  /** The oldest that ended; when none did, the oldest: the bound holds in any case. */
-  #oldest(): Exchange | undefined {
+  #oldestEnded(): Exchange | undefined {
     let oldest: Exchange | undefined;
-    for (const exchange of this.#exchanges.values()) {
-      if (exchange.state !== "open") return exchange;
-      oldest ??= exchange;
+    for (const late of this.#late) if (oldest === undefined || late.id < oldest.id) oldest = late;
+    while (oldest === undefined && this.#reached < this.#nextId) {
+      const exchange = this.#exchanges.get(this.#reached++);
+      if (exchange !== undefined && exchange.state !== "open") oldest = exchange;
     }
     return oldest;
   }
 
   #remove(exchange: Exchange): void {
     this.#exchanges.delete(exchange.id);
+    this.#late.delete(exchange);
     exchange.clear();
     for (const listener of this.#listeners) listener.removed(exchange);
   }

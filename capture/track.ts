@@ -7,6 +7,7 @@ import {
   EnvelopeReader,
   WEB_TRAILERS,
 } from "../wire/grpc/envelope.ts";
+import type { EnvelopeEvents } from "../wire/grpc/envelope.ts";
 import type { Side } from "../wire/stream.ts";
 import { MessageReader } from "../wire/websocket/message.ts";
 import type { ByteLog } from "./byte-log.ts";
@@ -18,6 +19,10 @@ import type { MessageKind } from "./protocol.ts";
 /** What the tracks of an exchange share. */
 export interface TrackContext {
   readonly messages: MessageLog;
+  /** WebSocket: permessage-deflate is in force, as far as the heads say. */
+  readonly deflating: boolean;
+  /** TCP: `side` speaks now. Whether the other one did before. */
+  turned(side: Side): boolean;
   /** A message began. */
   counted(side: Side): void;
   /** The rest of this message is not kept. */
@@ -96,8 +101,8 @@ export abstract class Track {
   }
 }
 
-/** gRPC, gRPC-Web and Connect streams. */
-class EnvelopeTrack extends Track {
+/** gRPC, gRPC-Web and Connect streams. Listens itself: closures for each call would cost more than the call's messages. */
+class EnvelopeTrack extends Track implements EnvelopeEvents {
   readonly #reader: EnvelopeReader;
   readonly #endFlag: number;
   #at = 0;
@@ -111,26 +116,28 @@ class EnvelopeTrack extends Track {
   constructor(side: Side, log: ByteLog, context: TrackContext, kind: "grpc" | "grpc-web" | "connect") {
     super(side, log, context);
     this.#endFlag = kind === "grpc-web" ? WEB_TRAILERS : kind === "connect" ? CONNECT_END : 0;
-    this.#reader = new EnvelopeReader(ENVELOPE_FLAGS[kind], {
-      started: (flags, length, offset) => {
-        const last = (flags & this.#endFlag) !== 0;
-        const index = this.begin(last ? "end-of-stream" : "grpc", this.#at, offset, (flags & COMPRESSED) !== 0);
-        this.#size = length;
-        this.#end = offset + ENVELOPE_PREFIX + length;
-        this.context.messages.grow(index, this.#end, length);
-        // What comes behind the first one is none, in the same chunk or in another.
-        if (last && !this.#closed) this.#closing = index;
-        this.#closed ||= last;
-      },
-      completed: () => {
-        this.context.messages.complete(this.open, this.#at, this.#end, this.#size);
-        this.open = -1;
-      },
-      invalid: (problem) => {
-        const index = this.begin("body", this.#at, this.#reader.position - 1, false);
-        this.context.messages.flaw(index, problem);
-      },
-    });
+    this.#reader = new EnvelopeReader(ENVELOPE_FLAGS[kind], this);
+  }
+
+  started(flags: number, length: number, offset: number): void {
+    const last = (flags & this.#endFlag) !== 0;
+    const index = this.begin(last ? "end-of-stream" : "grpc", this.#at, offset, (flags & COMPRESSED) !== 0);
+    this.#size = length;
+    this.#end = offset + ENVELOPE_PREFIX + length;
+    this.context.messages.grow(index, this.#end, length);
+    // What comes behind the first one is none, in the same chunk or in another.
+    if (last && !this.#closed) this.#closing = index;
+    this.#closed ||= last;
+  }
+
+  completed(): void {
+    this.context.messages.complete(this.open, this.#at, this.#end, this.#size);
+    this.open = -1;
+  }
+
+  invalid(problem: string): void {
+    const index = this.begin("body", this.#at, this.#reader.position - 1, false);
+    this.context.messages.flaw(index, problem);
   }
 
   protected override follow(bytes: Uint8Array, at: number): void {
@@ -164,8 +171,9 @@ class WebSocketTrack extends Track {
   #closing = -1;
   #followAt: number;
 
-  constructor(side: Side, log: ByteLog, context: TrackContext, compression: boolean) {
+  constructor(side: Side, log: ByteLog, context: TrackContext) {
     super(side, log, context);
+    const compression = context.deflating;
     this.#followAt = compression ? FOLLOW_BYTES : Infinity;
     const { messages } = context;
     this.#reader = new MessageReader(
@@ -258,19 +266,10 @@ class BodyTrack extends Track {
 
 /** A TCP connection has no messages: what one side says until the other answers counts as one. */
 class TcpTrack extends Track {
-  readonly #turn: { side: Side | undefined };
   #size = 0;
 
-  constructor(side: Side, log: ByteLog, context: TrackContext, turn: { side: Side | undefined }) {
-    super(side, log, context);
-    this.#turn = turn;
-  }
-
   protected override follow(bytes: Uint8Array, at: number): void {
-    if (this.#turn.side !== this.side) {
-      this.#turn.side = this.side;
-      this.finish();
-    }
+    if (this.context.turned(this.side)) this.finish();
     if (this.open < 0) this.begin("binary", at, this.#size, false);
     this.#size += bytes.length;
     this.context.messages.complete(this.open, at, this.#size, this.#size - this.openStart);
@@ -285,29 +284,21 @@ class TcpTrack extends Track {
   }
 }
 
-export interface TrackOptions {
-  readonly layout: Layout;
-  /** permessage-deflate is in force. */
-  readonly compression: boolean;
-  /** Who spoke last, shared by both tracks of a TCP connection. */
-  readonly turn: { side: Side | undefined };
-}
-
-export function createTrack(side: Side, log: ByteLog, context: TrackContext, options: TrackOptions): Track {
-  log.whole = options.layout === "body";
-  switch (options.layout) {
+export function createTrack(side: Side, log: ByteLog, context: TrackContext, layout: Layout): Track {
+  log.whole = layout === "body";
+  switch (layout) {
     case "grpc":
     case "grpc-web":
     case "connect":
-      return new EnvelopeTrack(side, log, context, options.layout);
+      return new EnvelopeTrack(side, log, context, layout);
     case "grpc-web-text":
       return new WebTextTrack(side, log, context);
     case "websocket":
-      return new WebSocketTrack(side, log, context, options.compression);
+      return new WebSocketTrack(side, log, context);
     case "event-stream":
       return new EventStreamTrack(side, log, context);
     case "tcp":
-      return new TcpTrack(side, log, context, options.turn);
+      return new TcpTrack(side, log, context);
     case "body":
       return new BodyTrack(side, log, context);
   }
