@@ -27,7 +27,7 @@ const runner = (timeoutSeconds: number, ...files: readonly string[]): readonly s
 const suites: readonly Suite[] = [
   {
     name: "unit",
-    run: runner(120, "{wire,tunnel,capture,relay,agent,extension,webview,cli,sample}/**/*.test.ts"),
+    run: runner(120, "{wire,tunnel,capture,relay,agent,extension,webview,cli,sample,bench}/**/*.test.ts"),
     minutes: 6,
   },
   { name: "integration", run: runner(180, "test/integration/**/*.test.ts"), minutes: 10 },
