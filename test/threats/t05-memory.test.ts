@@ -1,15 +1,15 @@
-/** The relay in a process of its own under every attack at once, again and again: its memory stays where it was. */
+/**
+ * T-5 and T-6, again and again: the relay in a process of its own under every attack at once; its memory stays where it was.
+ */
 import assert from "node:assert/strict";
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import nodePath from "node:path";
 import { after, before, test } from "node:test";
 import { startHttp } from "../../sample/http/server.ts";
 import type { RunningService } from "../../sample/service.ts";
 import { HEADER_BOMB, HTTP1_ATTACKS, HTTP2_ATTACKS } from "../support/attacks.ts";
 import { RawVisitor, request } from "../support/http.ts";
-import { memory, peakMemory, startPortlight } from "../support/process.ts";
-import type { Program } from "../support/process.ts";
+import { memory, peakMemory } from "../support/process.ts";
+import { startProcesses } from "../support/processes.ts";
+import type { Processes } from "../support/processes.ts";
 
 /** MiB, of the whole process. */
 const MEMORY_BOUND = 150;
@@ -19,28 +19,21 @@ const HEAP = 40;
 const GROWTH_BOUND = 8;
 const ROUNDS = 18;
 
-let state: string;
 let service: RunningService;
-let relay: Program;
-let agent: Program;
+let processes: Processes;
 let address: string;
 
 before(async () => {
-  state = mkdtempSync(nodePath.join(tmpdir(), "portlight-hostile-"));
   service = await startHttp();
-  relay = startPortlight(["relay", "--json", "--listen", "127.0.0.1:0", "--tunnel-listen", "127.0.0.1:0"], state, {
-    environment: { NODE_OPTIONS: `--max-old-space-size=${HEAP} --max-semi-space-size=4` },
+  processes = await startProcesses([service.port], {
+    relayNodeOptions: `--max-old-space-size=${HEAP} --max-semi-space-size=4`,
   });
-  const { tunnel } = await relay.nextJson("listening");
-  agent = startPortlight(["share", String(service.port), "--json", "--no-capture", "--relay", String(tunnel)], state);
-  address = new URL(String((await agent.nextJson("shared"))["url"])).host;
+  [address = ""] = processes.addresses;
 });
 
 after(async () => {
-  await agent.stop();
-  await relay.stop();
+  await processes.close();
   await service.close();
-  rmSync(state, { recursive: true });
 });
 
 async function attack(bytes: Uint8Array | string): Promise<void> {
@@ -68,11 +61,11 @@ test("memory under hostile input is bounded and does not grow", { timeout: 90_00
   const seen: number[] = [];
   for (let index = 0; index < ROUNDS; index++) {
     await round();
-    seen.push(memory(relay.pid));
+    seen.push(memory(processes.relay.pid));
   }
   const early = Math.max(...seen.slice(ROUNDS / 3, (2 * ROUNDS) / 3));
   const late = Math.min(...seen.slice((2 * ROUNDS) / 3));
-  const peak = peakMemory(relay.pid);
+  const peak = peakMemory(processes.relay.pid);
   t.diagnostic(`MiB after each round: ${seen.map(Math.round).join(" ")}; peak ${Math.round(peak)}`);
   assert.ok(peak < MEMORY_BOUND, `the relay took ${Math.round(peak)} MiB`);
   assert.ok(late - early < GROWTH_BOUND, `the relay grew from ${Math.round(early)} to ${Math.round(late)} MiB`);

@@ -93,6 +93,9 @@ export class FrameReader {
   #dataLeft = 0;
   #padLeft = 0;
 
+  /** Octets still to come of a frame that is ignored; they are not kept. */
+  #skipLeft = 0;
+
   // A header block that is continued: its stream, or 0.
   #blockStream = 0;
   #blockFlags = 0;
@@ -120,7 +123,7 @@ export class FrameReader {
 
   /** A header block, or a frame other than DATA, has begun and is not complete. */
   get inFrame(): boolean {
-    return this.#blockStream !== 0 || this.#collecting || this.#headFilled > 0;
+    return this.#blockStream !== 0 || this.#collecting || this.#headFilled > 0 || this.#skipLeft > 0;
   }
 
   receive(bytes: Uint8Array): void {
@@ -129,12 +132,14 @@ export class FrameReader {
     if (this.#prefaceLeft > 0) at = this.#readPreface(bytes);
     while (at < size && !this.stopped) {
       if (this.#inData) at = this.#readData(bytes, at);
+      else if (this.#skipLeft > 0) at = this.#skip(bytes, at);
       else if (this.#collecting) at = this.#collect(bytes, at);
       else if (this.#headFilled > 0 || size - at < FRAME_HEAD) at = this.#collectHead(bytes, at);
       else {
         if (!this.#parseHead(bytes, at)) return;
         at += FRAME_HEAD;
         if (this.#type === DATA) this.#beginData();
+        else if (this.#type > CONTINUATION) this.#beginSkipping();
         else if (size - at >= this.#length) {
           const from = at;
           at += this.#length;
@@ -169,8 +174,22 @@ export class FrameReader {
     this.#headFilled = 0;
     if (!this.#parseHead(this.#head, 0)) return bytes.length;
     if (this.#type === DATA) this.#beginData();
+    else if (this.#type > CONTINUATION) this.#beginSkipping();
     else if (this.#length === 0) this.#dispatch(EMPTY, 0, 0);
     else this.#beginCollecting();
+    return at + count;
+  }
+
+  /** Unknown types are ignored (RFC 9113 section 5.5). */
+  #beginSkipping(): void {
+    this.#brokenOff();
+    this.#skipLeft = this.#length;
+    this.#sink.unknownReceived();
+  }
+
+  #skip(bytes: Uint8Array, at: number): number {
+    const count = Math.min(this.#skipLeft, bytes.length - at);
+    this.#skipLeft -= count;
     return at + count;
   }
 
@@ -301,7 +320,7 @@ export class FrameReader {
         this.#sink.windowUpdateReceived(this.#stream, readUint31(bytes, from));
         break;
       default:
-        this.#sink.unknownReceived();
+      // Unknown types do not come here.
     }
   }
 
