@@ -38,9 +38,9 @@ test("a name belongs to its secret, connected or not, for thirty days", () => {
   assert.equal(back.record, first.record);
   registry.release(back.record, back.holder);
   pass(RESERVATION_MS);
-  assert.equal(registry.find("mine"), undefined);
-  const stranger = claim("mine");
-  assert.notEqual(stranger.secret, first.secret);
+  assert.equal(registry.find("mine"), undefined, "expired: unknown to visitors");
+  assert.throws(() => claim("mine"), /name-taken/, "but nobody else's");
+  assert.equal(claim("mine", first.secret).record, first.record);
 });
 
 test("whoever was replaced can change nothing any more", () => {
@@ -117,8 +117,10 @@ test("names are bounded, and expired ones make room", () => {
   registry.release(one.record, one.holder);
   assert.throws(() => claim("three"), /limit/);
   pass(RESERVATION_MS);
+  assert.equal(registry.size, 2);
   claim("three");
   assert.equal(registry.size, 2);
+  assert.throws(() => claim("one"), /limit/, "forgotten, and there is no room");
 });
 
 test("names and secrets", () => {

@@ -3,13 +3,15 @@ import type { RefusalCode, ShareKind } from "../tunnel/protocol.ts";
 import { digest, isSecret, matches, nameProblem, randomName, randomSecret } from "./names.ts";
 
 /**
- * How long a name stays its owner's after he was last seen. Dev tunnels expire after 30 days too: long enough for a
- * holiday, and nobody inherits the webhooks of somebody else's name sooner. Kept in memory: after a restart of the relay
- * the first who asks for a name with a secret has it, which the owner does within seconds.
+ * How long visitors are told that a share is offline after its owner was last seen. Dev tunnels expire after 30 days too:
+ * long enough for a holiday. Then the share is unknown to them, but the name is nobody else's either: who had it can have
+ * it back as long as its place is not needed, so that nobody inherits the webhooks of somebody else's name. Kept in
+ * memory: after a restart of the relay the first who asks for a name with a secret has it, which the owner does within
+ * seconds.
  */
 export const RESERVATION_MS = 30 * 24 * 60 * 60 * 1000;
 
-/** Names held altogether, connected or not. One costs about 300 octets, so this is 30 MB. */
+/** Names held altogether, connected, offline or expired. One costs about 300 octets, so this is 30 MB. */
 const MAX_NAMES = 100_000;
 
 export type Dismissal =
@@ -94,12 +96,13 @@ export class Registry<H extends Holder> {
     }
     if (name !== undefined) {
       const known = this.#records.get(name);
-      if (known !== undefined && !this.#expired(known)) return this.#reclaim(known, claim);
+      // Expired or not.
+      if (known !== undefined) return this.#reclaim(known, claim);
       // One answer for reserved and malformed names alike, and before any record is made.
       const problem = nameProblem(name);
       if (problem !== undefined) return { refused: "name-invalid", message: problem };
     }
-    if (this.#records.size >= this.#maxNames) this.sweep();
+    if (this.#records.size >= this.#maxNames) this.#makeRoom();
     if (this.#records.size >= this.#maxNames) {
       return { refused: "limit", message: `This relay holds ${this.#maxNames} names already` };
     }
@@ -137,8 +140,8 @@ export class Registry<H extends Holder> {
     return true;
   }
 
-  /** Forgets what has expired. */
-  sweep(): void {
+  /** Forgets what has expired: called when there is no room for more, and not before. */
+  #makeRoom(): void {
     for (const record of this.#records.values()) if (this.#expired(record)) this.#records.delete(record.name);
   }
 

@@ -29,9 +29,6 @@ const MAX_SESSIONS = 2_000;
 /** Sessions that wait for a refusal: few of all sockets that agents may have. */
 const MAX_DELAYED = 100;
 
-/** How often expired names are forgotten. */
-const SWEEP_MS = 60 * 60 * 1000;
-
 /**
  * Names that do not exist, asked for by one network in a minute: a person mistypes a few, a page of a share that has
  * ended names one. A random name has 65 bits; this is about names that people chose.
@@ -196,14 +193,10 @@ class RunningRelay implements Relay {
     publisher.reserve(tunnels.port);
     watch(this.#room);
     this.#closers.push(() => unwatch(this.#room));
-    const sweep = setInterval(() => this.#registry.sweep(), SWEEP_MS).unref();
     const forget = setInterval(() => {
       for (const guesses of Object.values(this.#guesses)) guesses.sweep();
     }, GUESS_WINDOW_MS).unref();
-    this.#closers.push(() => {
-      clearInterval(sweep);
-      clearInterval(forget);
-    });
+    this.#closers.push(() => clearInterval(forget));
     const publicHost = mode === "remote" ? domain : dialable(address.host);
     this.publicUrl = `${scheme}://${inUrl(publicHost)}${portSuffix(scheme, mainPort)}`;
     this.tunnelUrl =
