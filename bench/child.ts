@@ -130,9 +130,17 @@ export async function freePort(): Promise<number> {
   return address.port;
 }
 
+function processFile(pid: number, name: string): string {
+  try {
+    return readFileSync(`/proc/${pid}/${name}`, "utf8");
+  } catch (error) {
+    throw new Error("one of its processes has ended", { cause: error });
+  }
+}
+
 /** The process and those that it started, of which some programs consist (Linux). */
 function family(pid: number): number[] {
-  const children = readFileSync(`/proc/${pid}/task/${pid}/children`, "utf8").trim();
+  const children = processFile(pid, `task/${pid}/children`).trim();
   return [pid, ...(children === "" ? [] : children.split(" ").flatMap((child) => family(Number(child))))];
 }
 
@@ -140,7 +148,7 @@ function family(pid: number): number[] {
 export function processorSeconds(pids: readonly number[]): number {
   let ticks = 0;
   for (const pid of pids.flatMap(family)) {
-    const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
+    const stat = processFile(pid, "stat");
     // The name, in parentheses, may hold spaces; utime and stime are fields 14 and 15, state after it is field 3.
     const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
     ticks += Number(fields[11]) + Number(fields[12]);

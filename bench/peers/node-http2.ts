@@ -34,30 +34,44 @@ function endToEnd(headers: http2.IncomingHttpHeaders): http2.OutgoingHttpHeaders
   return Object.fromEntries(Object.entries(headers).filter(([name]) => !HOP_BY_HOP.has(name)));
 }
 
-/** Passes one request on into `session`, and the answer back. */
-function forward(session: http2.ClientHttp2Session, stream: http2.ServerHttp2Stream, headers: object, flags: number) {
-  const END_STREAM = 1;
+const END_STREAM = 1;
+
+/** Passes one request on into `session`, and the answer back. Whatever happens to a stream that is gone throws. */
+function forward(
+  session: http2.ClientHttp2Session | undefined,
+  stream: http2.ServerHttp2Stream,
+  headers: http2.IncomingHttpHeaders,
+  flags: number,
+): void {
+  stream.on("error", () => undefined);
+  if (session === undefined || session.destroyed || session.closed) {
+    stream.close(http2.constants.NGHTTP2_REFUSED_STREAM);
+    return;
+  }
   const endStream = (flags & END_STREAM) !== 0;
-  const request = session.request(endToEnd(headers as http2.IncomingHttpHeaders), { endStream });
+  const request = session.request(endToEnd(headers), { endStream });
   if (!endStream) stream.pipe(request);
   request.on("response", (answer) => {
+    if (stream.destroyed || stream.closed) return;
     let trailers: http2.IncomingHttpHeaders | undefined;
     stream.respond(endToEnd(answer), { waitForTrailers: true });
-    stream.on("wantTrailers", () => stream.sendTrailers(trailers ?? {}));
+    stream.on("wantTrailers", () => {
+      if (!stream.destroyed && !stream.closed) stream.sendTrailers(trailers ?? {});
+    });
     request.on("trailers", (fields: http2.IncomingHttpHeaders) => (trailers = fields));
     request.pipe(stream);
   });
   request.on("error", () => stream.close(http2.constants.NGHTTP2_INTERNAL_ERROR));
-  stream.on("error", () => request.close(http2.constants.NGHTTP2_CANCEL));
+  stream.on("close", () => {
+    if (!request.closed) request.close(http2.constants.NGHTTP2_CANCEL);
+  });
 }
 
 function relay(): void {
   let session: http2.ClientHttp2Session | undefined;
   const visitors = http2.createServer({ settings: SETTINGS });
-  visitors.on("stream", (stream, headers, flags) => {
-    if (session === undefined) stream.close(http2.constants.NGHTTP2_REFUSED_STREAM);
-    else forward(session, stream, headers, flags);
-  });
+  visitors.on("stream", (stream, headers, flags) => forward(session, stream, headers, flags));
+  visitors.on("session", (visitor) => visitor.on("error", () => undefined));
   const agents = net.createServer({ noDelay: true }, (socket) => {
     session = http2.connect("http://agent", { createConnection: () => socket, settings: SETTINGS });
     session.on("error", () => undefined);
@@ -71,13 +85,25 @@ function relay(): void {
   );
 }
 
+/** What it did not survive, it begins anew: nghttp2 ends a connection with too many cancelled streams. */
 function agent(tunnelPort: number, servicePort: number): void {
-  const service = http2.connect(`http://127.0.0.1:${servicePort}`, { settings: SETTINGS });
-  service.on("error", (error) => console.error(String(error)));
+  let service: http2.ClientHttp2Session | undefined;
   const server = http2.createServer({ settings: SETTINGS });
-  server.on("stream", (stream, headers, flags) => forward(service, stream, headers, flags));
-  const socket = net.connect({ port: tunnelPort, host: "127.0.0.1", noDelay: true });
-  socket.once("connect", () => server.emit("connection", socket));
+  server.on("session", (session) => session.on("error", () => undefined));
+  server.on("stream", (stream, headers, flags) => {
+    if (service === undefined || service.closed) {
+      service = http2.connect(`http://127.0.0.1:${servicePort}`, { settings: SETTINGS });
+      service.on("error", () => undefined);
+    }
+    forward(service, stream, headers, flags);
+  });
+  const dial = (): void => {
+    const socket = net.connect({ port: tunnelPort, host: "127.0.0.1", noDelay: true });
+    socket.once("connect", () => server.emit("connection", socket));
+    socket.once("error", () => undefined);
+    socket.once("close", () => setTimeout(dial, 100));
+  };
+  dial();
 }
 
 if (import.meta.filename === process.argv[1]) {
