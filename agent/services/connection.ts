@@ -39,6 +39,8 @@ export class ServiceConnection implements Http2Events {
   idleSince: number;
   /** In the pool's list of idle ones. */
   listed = false;
+  /** It takes no more exchanges, or is over. */
+  closing = false;
   readonly #owner: ConnectionOwner;
 
   /** Sends preface and SETTINGS when `version` is 2. */
@@ -85,10 +87,12 @@ export class ServiceConnection implements Http2Events {
   }
 
   draining(): void {
+    this.closing = true;
     this.#owner.changed(this);
   }
 
   ended(_failure: Failure | undefined): void {
+    this.closing = true;
     this.#owner.ended(this);
   }
 

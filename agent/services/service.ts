@@ -31,6 +31,9 @@ const MAX_WAIT_MS = 10_000;
 /** Needed only where a service allows few streams. */
 const MAX_DIALS_HTTP2 = 8;
 
+/** A service that has connections of HTTP/2 and did not take another one is not asked again for so long: room comes from those. */
+const REDIAL_HTTP2_MS = 1_000;
+
 /** Idle connections kept: a browser comes with six. */
 const MAX_IDLE = 32;
 
@@ -79,6 +82,8 @@ export class Service {
   readonly #connections = new Set<ServiceConnection>();
   #dialsHttp1 = 0;
   #dialsHttp2 = 0;
+  /** When a further connection of HTTP/2 could not be had. */
+  #http2FullAt = -Infinity;
   readonly #burst = new Burst<ServiceConnection>(() => this.#serve());
   #raw = 0;
   #serving = false;
@@ -174,6 +179,8 @@ export class Service {
       }
     }
     if (this.#waiting.length === 0) return;
+    // Perhaps it takes another connection now.
+    if (this.#http2.size > 0 && now - this.#http2FullAt >= REDIAL_HTTP2_MS) this.#serve();
     const waiting = this.#waiting;
     this.#waiting = waiting.filter(({ waiter, since }) => !waiter.abandoned && now - since <= MAX_WAIT_MS);
     for (const { waiter, since } of waiting)
@@ -308,6 +315,7 @@ export class Service {
         .finally(() => (this.#dialsHttp1 -= 1))
         .then(() => this.#serve());
     }
+    if (!this.#mayDialHttp2()) return;
     // The first connection may have room for all.
     const atOnce = this.#http2.size === 0 ? 1 : MAX_DIALS_HTTP2;
     while (this.#dialsHttp2 < Math.min(wanted[2], atOnce) && room()) {
@@ -316,6 +324,20 @@ export class Service {
         .finally(() => (this.#dialsHttp2 -= 1))
         .then(() => this.#serve());
     }
+  }
+
+  #mayDialHttp2(): boolean {
+    if (performance.now() - this.#http2FullAt < REDIAL_HTTP2_MS && this.#hasHttp2()) return false;
+    // MAX_CONCURRENT_STREAMS is 0 for now (RFC 9113 section 5.1.2): another connection would be told the same.
+    for (const { http, closing } of this.#http2)
+      if (!closing && http.openStreams === 0 && http.capacity === 0) return false;
+    return true;
+  }
+
+  /** There are connections of HTTP/2 that go on. */
+  #hasHttp2(): boolean {
+    for (const { closing } of this.#http2) if (!closing) return true;
+    return false;
   }
 
   #create(version: 1 | 2, tls: boolean, transport: Transport): ServiceConnection {
@@ -367,6 +389,11 @@ export class Service {
       if (version === 1) this.#addSocket(opened.socket, 1, offers.tls);
       else await this.#openHttp2(opened.socket, offers.tls);
     } catch (error) {
+      if (version === 2 && this.#hasHttp2()) {
+        // It takes no further one. Those who wait get their turn on the connections that there are.
+        this.#http2FullAt = performance.now();
+        return;
+      }
       // Whatever it was: the next exchange asks the service anew.
       this.forget();
       const changed = error instanceof ServiceError && error.failure.code === "malformed";
@@ -386,6 +413,8 @@ export class Service {
     );
     if (answer !== "http2" || made === undefined)
       throw new ServiceError("malformed", `${place(this.target)} no longer speaks HTTP/2`);
+    // GOAWAY came with the first SETTINGS: to dial again at once would go on for ever.
+    if (made.closing) throw new ServiceError("refused", `${place(this.target)} ends new connections at once`);
     this.#add(made);
   }
 
@@ -409,6 +438,8 @@ export class Service {
       connection.http.drain();
       return;
     }
+    // Of one that is over already nothing more would be heard.
+    if (connection.closing) return;
     this.#connections.add(connection);
     if (connection.version === 2) this.#http2.add(connection);
     else this.#burst.opened(connection, performance.now());

@@ -6,6 +6,9 @@ import type { AddressInfo, Server } from "node:net";
 import { after, afterEach, before, describe, it } from "node:test";
 import { Server as GrpcServer, ServerCredentials } from "@grpc/grpc-js";
 import { WebSocketServer } from "ws";
+import { settings } from "../../test/support/frames.ts";
+import { goaway, startRawService } from "../../test/support/raw-service.ts";
+import type { RawServiceOptions } from "../../test/support/raw-service.ts";
 import { silentLogger } from "../../wire/logger.ts";
 import { createAgent } from "../agent.ts";
 import type { Agent } from "../options.ts";
@@ -286,6 +289,35 @@ describe("connections to services", { timeout: 60_000 }, () => {
       seen.filter((url) => url === "/gone"),
       [],
     );
+  });
+
+  it("does not dial on and on where a further connection of HTTP/2 brings nothing", async () => {
+    const MAX_CONCURRENT_STREAMS = 3;
+    const one = [[MAX_CONCURRENT_STREAMS, 1]] as const;
+    const table: readonly (readonly [RawServiceOptions, string])[] = [
+      [{ settings: one, further: "closed" }, "200"],
+      [{ settings: one, further: "silent" }, "200"],
+      [{ greeting: [goaway(0)] }, "503"],
+      [{ settings: [[MAX_CONCURRENT_STREAMS, 0]] }, "200"],
+    ];
+    for (const [options, status] of table) {
+      const service = await startRawService({
+        ...options,
+        serve: (request) => setImmediate(() => request.answer("ok")),
+      });
+      closing.push(() => service.close());
+      const id = await share(service.port);
+      const visitors = Array.from({ length: 6 }, () => relay.exchange(id, {}));
+      if (options.settings?.[0]?.[1] === 0) {
+        const connection = await service.connections.next(5_000, "a connection");
+        connection.send(settings([MAX_CONCURRENT_STREAMS, 1]));
+      }
+      for (const visitor of visitors) {
+        await visitor.over();
+        assert.equal(visitor.status, status);
+      }
+      assert.ok(service.connections.items.length <= 6, `${service.connections.items.length} connections`);
+    }
   });
 
   it("never pings a service", async () => {

@@ -146,18 +146,27 @@ export function describe({ type, flags, stream, payload }: ParsedFrame): string 
   }
 }
 
-/** A client made of raw frames over a socket. Sends the preface and empty SETTINGS unless told otherwise. */
+/** A peer made of raw frames over a socket. As a client it sends the preface and empty SETTINGS unless told otherwise. */
 export class RawPeer {
   readonly frames: ParsedFrame[] = [];
   closed = false;
+  /** Told of each frame as it comes. */
+  onFrame: (frame: ParsedFrame) => void = () => undefined;
   readonly #socket: Socket;
   readonly #parser = new FrameParser();
   #wake: (() => void)[] = [];
 
-  private constructor(socket: Socket) {
+  /** @param skip octets before the first frame. */
+  private constructor(socket: Socket, skip = 0) {
     this.#socket = socket;
+    let left = skip;
     socket.on("data", (bytes: Buffer) => {
-      this.frames.push(...this.#parser.push(bytes));
+      const from = Math.min(left, bytes.length);
+      left -= from;
+      for (const one of this.#parser.push(bytes.subarray(from))) {
+        this.frames.push(one);
+        this.onFrame(one);
+      }
       this.#notify();
     });
     // A reset by the other end is an answer like any other.
@@ -181,6 +190,11 @@ export class RawPeer {
     const peer = new RawPeer(socket);
     if (options.handshake !== false) peer.send(CLIENT_PREFACE, settings());
     return peer;
+  }
+
+  /** The server's end of a connection that was accepted. Sends nothing by itself. */
+  static accept(socket: Socket): RawPeer {
+    return new RawPeer(socket, CLIENT_PREFACE.length);
   }
 
   send(...parts: readonly Uint8Array[]): void {
@@ -229,6 +243,11 @@ export class RawPeer {
   /** Everything until the other end closes the connection. */
   async untilClosed(timeoutMs?: number): Promise<readonly ParsedFrame[]> {
     return this.until(() => false, timeoutMs);
+  }
+
+  /** FIN. */
+  end(): void {
+    this.#socket.end();
   }
 
   destroy(): void {
