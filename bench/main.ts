@@ -1,6 +1,6 @@
 /**
  * The whole path against peers, in one run, alternating: `npm run bench -- [--quick] [--rounds N] [--seconds N]
- * [--peers a,b] [WORK …]`, or `npm run bench -- profile`. Prints tables of ratios, writes `bench/results.json`, and with
+ * [--peers a,b] [WORK …]`, or `npm run bench -- profile [h2] [h1] [download]`. Prints tables of ratios, writes `bench/results.json`, and with
  * a whole run (or `--write`) the tables of `docs/performance.md`.
  */
 import { existsSync } from "node:fs";
@@ -114,10 +114,12 @@ async function main(): Promise<void> {
     ...(values.peers === undefined ? {} : { peers: values.peers.split(",") }),
     say: (text) => console.error(`${((performance.now() - began) / 1000).toFixed(0).padStart(5)} s  ${text}`),
   };
-  if (positionals.includes("profile")) {
-    const profiles = await profile(options);
-    for (const { table } of profiles) console.log(`\n${columns(table)}`);
-    await writeSection("profile", profiles.map(({ table }) => markdown(table)).join("\n\n"));
+  if (positionals[0] === "profile") {
+    const names = positionals.slice(1);
+    const profiles = await profile(names, options);
+    for (const { title, tables } of profiles) console.log(`\n${title}\n\n${tables.map(columns).join("\n\n")}`);
+    const sections = profiles.map(({ title, tables }) => `### Under ${title}\n\n${tables.map(markdown).join("\n\n")}`);
+    if (names.length === 0 || values.write) await writeSection("profile", sections.join("\n\n"));
     return;
   }
   const works = chosen(positionals, quick);

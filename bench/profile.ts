@@ -1,12 +1,15 @@
-/** Where relay and agent spend their time under the HTTP/2 work: V8's CPU profiles, by function of the sources. */
+/** Where relay and agent spend their time under load: V8's CPU profiles, by function of the sources. */
 import { readFile } from "node:fs/promises";
 import { SourceMap } from "node:module";
 import type { SourceMapPayload } from "node:module";
 import path from "node:path";
 import { EXTENSION_FLAGS, startPrograms } from "./peers/portlight.ts";
-import { http2Requests } from "./load/generators.ts";
+import { http1Requests, http2Requests, transfer } from "./load/generators.ts";
+import type { Sample } from "./load/generators.ts";
+import type { Public } from "./peers/peer.ts";
 import { root, scratch } from "./scratch.ts";
-import { http2Service } from "./services/services.ts";
+import { http1Service, http2Service, largeFile } from "./services/services.ts";
+import type { RunningService } from "./services/services.ts";
 import type { Options, Table } from "./works/work.ts";
 
 /** As V8 writes it. */
@@ -77,38 +80,78 @@ async function locator(): Promise<(line: number, column: number) => string | und
   };
 }
 
-/** The ten functions with the most self time, for each of the two processes. */
-export async function profile({ seconds, say }: Options): Promise<readonly { title: string; table: Table }[]> {
+interface Load {
+  readonly title: string;
+  readonly unit: string;
+  readonly service: () => Promise<RunningService>;
+  readonly run: (target: Public, seconds: number) => Promise<Sample>;
+}
+
+const LOADS: Readonly<Record<string, Load>> = {
+  h2: {
+    title: "HTTP/2 requests",
+    unit: "requests/s",
+    service: http2Service,
+    run: (target, seconds) => http2Requests(target, { clients: 4, streams: 32, seconds }),
+  },
+  h1: {
+    title: "HTTP/1.1 requests",
+    unit: "requests/s",
+    service: http1Service,
+    run: (target, seconds) => http1Requests(target, { connections: 64, seconds }),
+  },
+  download: {
+    title: "four downloads at once",
+    unit: "MB/s",
+    service: http1Service,
+    run: async (target, seconds) =>
+      transfer(target, { direction: "download", path: "/large", file: await largeFile(), parallel: 4, seconds }),
+  },
+};
+
+export interface Profile {
+  readonly title: string;
+  /** Relay, agent. */
+  readonly tables: readonly Table[];
+}
+
+/** The ten functions with the most self time, for each of the two processes; under all loads, or those named. */
+export async function profile(names: readonly string[], options: Options): Promise<readonly Profile[]> {
+  const profiles: Profile[] = [];
+  for (const name of names.length === 0 ? Object.keys(LOADS) : names) {
+    const load = LOADS[name];
+    if (load === undefined) throw new Error(`No such profile: ${name}. There are: ${Object.keys(LOADS).join(", ")}`);
+    profiles.push(await profileUnder(name, load, options));
+  }
+  return profiles;
+}
+
+async function profileUnder(name: string, load: Load, { seconds, say }: Options): Promise<Profile> {
   const folder = await scratch();
-  const service = await http2Service();
+  const service = await load.service();
+  const fileOf = (end: string): string => `${end}-${name}.cpuprofile`;
   try {
-    const flags = (name: string): readonly string[] => [
+    const flags = (end: string): readonly string[] => [
       ...EXTENSION_FLAGS,
-      ...["--cpu-prof", `--cpu-prof-dir=${folder}`, `--cpu-prof-name=${name}.cpuprofile`],
+      ...["--cpu-prof", `--cpu-prof-dir=${folder}`, `--cpu-prof-name=${fileOf(end)}`],
     ];
     const { relay, agent, url } = await startPrograms(service.port, { relay: flags("relay"), agent: flags("agent") });
-    const target = { port: Number(new URL(url).port) };
     // Long beside the start, which is in the profile too.
-    const load = { clients: 4, streams: 32, seconds: Math.max(15, seconds) };
-    const { value } = await http2Requests(target, load);
-    say(`profile: ${Math.round(value)} requests/s while profiled`);
+    const { value } = await load.run({ port: Number(new URL(url).port) }, Math.max(15, seconds));
+    say(`profile ${name}: ${Math.round(value)} ${load.unit} while profiled`);
     await agent.stop();
     await relay.stop();
   } finally {
     await service.stop();
   }
   const locate = await locator();
-  return Promise.all(
-    END_NAMES.map(async (name) => {
-      const text = await readFile(path.join(folder, `${name}.cpuprofile`), "utf8");
-      const top = selfTimes(JSON.parse(text) as CpuProfile, locate).slice(0, TOP);
-      return {
-        title: name,
-        table: {
-          head: [`${name}: function`, "where", "self time"],
-          rows: top.map((one) => [`\`${one.name}\``, one.place, `${(one.share * 100).toFixed(1)} %`]),
-        },
-      };
-    }),
-  );
+  const tables = END_NAMES.map(async (end) => {
+    const text = await readFile(path.join(folder, fileOf(end)), "utf8");
+    const top = selfTimes(JSON.parse(text) as CpuProfile, locate).slice(0, TOP);
+    return {
+      head: [`${end}: function`, "where", "self time"],
+      rows: top.map((one) => [`\`${one.name}\``, one.place, `${(one.share * 100).toFixed(1)} %`]),
+    };
+  });
+  return { title: load.title, tables: await Promise.all(tables) };
 }
