@@ -1,10 +1,10 @@
 import type { Tap } from "../capture/tap.ts";
 import { isReserved, valueOf, without } from "../tunnel/fields.ts";
 import { Join } from "../tunnel/join.ts";
-import { HOPS_FIELD, SHARE_FIELD, VERSION_FIELD } from "../tunnel/protocol.ts";
+import { SHARE_FIELD, VERSION_FIELD } from "../tunnel/protocol.ts";
 import { attachSocket } from "../tunnel/socket.ts";
 import { RawConnection } from "../wire/raw.ts";
-import type { Failure, Field, Fields, Stream, StreamEvents } from "../wire/stream.ts";
+import type { Failure, Fields, Stream, StreamEvents } from "../wire/stream.ts";
 import { ExchangeObserver, ServiceExchange } from "./exchange.ts";
 import type { Wants } from "./services/choice.ts";
 import { ServiceError } from "./services/dial.ts";
@@ -15,6 +15,17 @@ export interface DispatchOptions {
   readonly share: (id: string) => Share | undefined;
   /** Something that `ShareInfo` counts has changed. */
   readonly counted: () => void;
+}
+
+const HTTP1_WANTS = wantsOfVersion(1);
+const HTTP2_WANTS = wantsOfVersion(2);
+
+function wantsOfVersion(visitorVersion: 1 | 2): Readonly<Record<Wants["kind"], Wants>> {
+  return {
+    http: { kind: "http", visitorVersion },
+    grpc: { kind: "grpc", visitorVersion },
+    websocket: { kind: "websocket", visitorVersion },
+  };
 }
 
 const CONNECTED: Fields = [{ name: ":status", value: "200" }];
@@ -38,45 +49,31 @@ export function dispatch(stream: Stream, fields: Fields, end: boolean, options: 
       message: "Of the extended CONNECTs only WebSockets are forwarded",
     });
 
-  const visible = without(fields, isReserved);
-  const observer = new ExchangeObserver(share, options.tap?.opened(share.tapped, visible, end), options.counted);
-  const join = new Join(stream, fields, end, {
-    party: "agent",
-    observer,
-    onClosed: (_failure, closed) => {
-      share.joins.delete(closed);
-      if (share.joins.size === 0) share.idle();
-      options.counted();
-    },
-  });
+  const { tap, counted } = options;
+  const observer = new ExchangeObserver(share, tap?.opened(share.tapped, without(fields, isReserved), end), counted);
+  const join = new Join(stream, fields, end, { party: "agent", observer });
+  observer.join = join;
   // What happens before we return must be heard too: a full waiting line answers at once.
   stream.events = join.visitorEvents;
   share.exchanges += 1;
   share.joins.add(join);
-  options.counted();
+  counted();
   if (isTcp) {
     void connectTcp(share, join);
   } else {
     const wants = wantsOf(fields, protocol);
-    const exchange = new ServiceExchange(share, join, withHops(visible, fields), end, wants);
+    const exchange = new ServiceExchange(share, join, fields, end, wants);
     share.service.acquire(exchange);
   }
   return join.visitorEvents;
 }
 
 function wantsOf(fields: Fields, protocol: string | undefined): Wants {
-  const visitorVersion = valueOf(fields, VERSION_FIELD)?.startsWith("1") === true ? 1 : 2;
-  if (protocol === "websocket") return { kind: "websocket", visitorVersion };
-  const contentType = valueOf(fields, "content-type") ?? "";
+  const wants = valueOf(fields, VERSION_FIELD)?.startsWith("1") === true ? HTTP1_WANTS : HTTP2_WANTS;
+  if (protocol === "websocket") return wants.websocket;
+  const contentType = valueOf(fields, "content-type");
   // Not gRPC-Web, which was made for what HTTP/1 can carry.
-  const isGrpc = /^application\/grpc(?:$|[+; ])/i.test(contentType);
-  return { kind: isGrpc ? "grpc" : "http", visitorVersion };
-}
-
-/** The one field of ours that goes on: a service that calls its own URL carries it, and the relay sees the loop. */
-function withHops(visible: Fields, fields: Fields): Fields {
-  const hops = fields.find((field: Field) => field.name === HOPS_FIELD);
-  return hops === undefined ? visible : [...visible, hops];
+  return contentType !== undefined && /^application\/grpc(?:$|[+; ])/i.test(contentType) ? wants.grpc : wants.http;
 }
 
 async function connectTcp(share: Share, join: Join): Promise<void> {

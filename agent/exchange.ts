@@ -2,8 +2,7 @@ import type { ExchangeTap } from "../capture/tap.ts";
 import { statusOf, valueOf } from "../tunnel/fields.ts";
 import type { Join, JoinObserver } from "../tunnel/join.ts";
 import type { Failure, Fields, Side, Stream, StreamEvents } from "../wire/stream.ts";
-import type { PublicPlace, ServiceOrigin } from "./rewrite.ts";
-import { keepHost, publicPlace, rewriteRequest, rewriteResponse, serviceOrigin } from "./rewrite.ts";
+import { keepHost, rewriteRequest, rewriteResponse } from "./rewrite.ts";
 import type { Wants } from "./services/choice.ts";
 import type { ServiceConnection } from "./services/connection.ts";
 import type { Waiter } from "./services/service.ts";
@@ -15,8 +14,10 @@ const IDEMPOTENT: ReadonlySet<string> = new Set(["GET", "HEAD", "OPTIONS", "TRAC
 /** A connection just closed by the service, then one that it closes while we dial: after that it is the service's answer. */
 const MAX_ATTEMPTS = 3;
 
-/** Counts what passes, and tells the tap. */
+/** Counts what passes, tells the tap, and takes the exchange off its share when it is over. */
 export class ExchangeObserver implements JoinObserver {
+  /** Set as soon as there is one. */
+  join: Join | undefined;
   readonly #share: Share;
   readonly #tap: ExchangeTap | undefined;
   readonly #counted: () => void;
@@ -44,10 +45,18 @@ export class ExchangeObserver implements JoinObserver {
 
   ended(): void {
     this.#tap?.ended();
+    this.#over();
   }
 
   failed(failure: Failure): void {
     this.#tap?.failed(byVisitor(failure));
+    this.#over();
+  }
+
+  #over(): void {
+    if (this.join !== undefined) this.#share.joins.delete(this.join);
+    if (this.#share.joins.size === 0) this.#share.idle();
+    this.#counted();
   }
 }
 
@@ -73,7 +82,6 @@ export class ServiceExchange implements Waiter, StreamEvents, Stream {
   readonly #fields: Fields;
   readonly #ended: boolean;
   readonly #idempotent: boolean;
-  readonly #place: PublicPlace | undefined;
   #stream: Stream | undefined;
   #connection: ServiceConnection | undefined;
   #attempts = 0;
@@ -81,7 +89,7 @@ export class ServiceExchange implements Waiter, StreamEvents, Stream {
   #heard = false;
   #over = false;
 
-  /** @param fields the visitor's head without what the relay said to us. */
+  /** @param fields the visitor's head as the relay sent it. */
   constructor(share: Share, join: Join, fields: Fields, ended: boolean, wants: Wants) {
     this.#share = share;
     this.#join = join;
@@ -91,7 +99,6 @@ export class ServiceExchange implements Waiter, StreamEvents, Stream {
     this.events = join.serviceEvents;
     this.#idempotent = IDEMPOTENT.has(valueOf(fields, ":method") ?? "");
     this.repeatable = ended && this.#idempotent;
-    this.#place = share.options.keepHost === true ? undefined : publicPlace(fields);
   }
 
   get abandoned(): boolean {
@@ -123,7 +130,7 @@ export class ServiceExchange implements Waiter, StreamEvents, Stream {
   }
 
   #head(connection: ServiceConnection): Fields {
-    const origin = originOf(this.#share, connection.tls);
+    const origin = this.#share.origin(connection.tls);
     return this.#share.options.keepHost === true
       ? keepHost(this.#fields, origin)
       : rewriteRequest(this.#fields, origin);
@@ -139,7 +146,9 @@ export class ServiceExchange implements Waiter, StreamEvents, Stream {
     }
     this.#share.service.confirmed(this.#connection);
     if (this.#stream !== undefined) this.#stream.events = this.events;
-    this.events.headReceived(rewriteResponse(fields, this.#share.host, this.#share.options.port, this.#place), end);
+    const { host, options } = this.#share;
+    const rewritten = options.keepHost === true ? fields : rewriteResponse(fields, host, options.port, this.#fields);
+    this.events.headReceived(rewritten, end);
   }
 
   dataReceived(bytes: Uint8Array, end: boolean): void {
@@ -196,13 +205,4 @@ export class ServiceExchange implements Waiter, StreamEvents, Stream {
   consume(bytes: number): void {
     this.#stream?.consume(bytes);
   }
-}
-
-const origins = new WeakMap<Share, { cleartext?: ServiceOrigin; tls?: ServiceOrigin }>();
-
-/** The same field objects for each request of a share. */
-function originOf(share: Share, tls: boolean): ServiceOrigin {
-  let known = origins.get(share);
-  if (known === undefined) origins.set(share, (known = {}));
-  return (known[tls ? "tls" : "cleartext"] ??= serviceOrigin(share.host, share.options.port, tls));
 }

@@ -4,7 +4,7 @@
  * `X-Forwarded-*` before, so a service that wants to know the public address can.
  */
 import type { Field, Fields } from "../wire/stream.ts";
-import { valueOf } from "../tunnel/fields.ts";
+import { isForAgent, valueOf, without } from "../tunnel/fields.ts";
 
 /** The service's own place, with the fields that say so made once: an HPACK encoder finds its index by the object. */
 export interface ServiceOrigin {
@@ -27,12 +27,12 @@ export function serviceOrigin(host: string, port: number, tls: boolean): Service
 }
 
 /** Where the visitor believes to be: what redirects must name. Undefined when the head does not say. */
-export interface PublicPlace {
+interface PublicPlace {
   readonly scheme: string;
   readonly authority: string;
 }
 
-export function publicPlace(fields: Fields): PublicPlace | undefined {
+function publicPlace(fields: Fields): PublicPlace | undefined {
   const authority = valueOf(fields, "x-forwarded-host") ?? valueOf(fields, ":authority");
   const scheme = valueOf(fields, "x-forwarded-proto") ?? valueOf(fields, ":scheme") ?? "http";
   return authority === undefined || authority === "" ? undefined : { scheme, authority };
@@ -43,15 +43,15 @@ export function publicPlace(fields: Fields): PublicPlace | undefined {
  * HTTP/1.0 need not say which host he means; the service is told its own then.
  */
 export function keepHost(fields: Fields, service: ServiceOrigin): Fields {
-  const kept = fields.map((field) => (field.name === ":scheme" ? service.scheme : field));
+  const kept = without(fields, isForAgent).map((field) => (field.name === ":scheme" ? service.scheme : field));
   return hasAuthority(fields) ? kept : [service.authority, ...kept];
 }
 
-/** `Host`/`:authority`, and `Origin` and `Referer` where they name the public place, become the service's own. */
+/**
+ * `Host`/`:authority`, and `Origin` and `Referer` where they name the public place, become the service's own; what was
+ * for the agent only is left out. In one go, since this is done for each request.
+ */
 export function rewriteRequest(fields: Fields, service: ServiceOrigin): Fields {
-  const places = new Set<string>();
-  for (const { name, value } of fields)
-    if (name === ":authority" || name === "host" || name === "x-forwarded-host") places.add(value.trim().toLowerCase());
   const rewritten: Field[] = hasAuthority(fields) ? [] : [service.authority];
   for (const field of fields) {
     switch (field.name) {
@@ -66,36 +66,43 @@ export function rewriteRequest(fields: Fields, service: ServiceOrigin): Fields {
         break;
       case "origin":
       case "referer":
-        rewritten.push(withOrigin(field, places, service.origin));
+        rewritten.push(withOrigin(field, fields, service.origin));
         break;
       default:
-        rewritten.push(field);
+        if (!isForAgent(field)) rewritten.push(field);
     }
   }
   return rewritten;
 }
 
 function hasAuthority(fields: Fields): boolean {
-  return fields.some(({ name }) => name === ":authority");
+  return valueOf(fields, ":authority") !== undefined;
 }
 
 const ABSOLUTE = /^(https?):\/\/([^/?#]*)(.*)$/i;
 const DEFAULT_PORT = /:(80|443)$/;
 
-function withOrigin(field: Field, places: ReadonlySet<string>, origin: string): Field {
+function withOrigin(field: Field, request: Fields, origin: string): Field {
   const match = ABSOLUTE.exec(field.value);
   const authority = match?.[2]?.toLowerCase();
   if (authority === undefined) return field;
-  // A browser leaves out the port that its scheme implies; an `:authority` may carry it.
-  const isOurs = [...places].some((place) => place === authority || place.replace(DEFAULT_PORT, "") === authority);
+  const isOurs = request.some(({ name, value }) => {
+    if (name !== ":authority" && name !== "host" && name !== "x-forwarded-host") return false;
+    const place = value.trim().toLowerCase();
+    // A browser leaves out the port that its scheme implies; an `:authority` may carry it.
+    return place === authority || place.replace(DEFAULT_PORT, "") === authority;
+  });
   return isOurs ? { ...field, value: `${origin}${match?.[3] ?? ""}` } : field;
 }
 
 /**
  * A redirect to the service's own `localhost:PORT` would lead the visitor to his own machine: it is turned to the public
- * place. Every other `Location` is left as it is. The same array comes back when there is nothing to change.
+ * place that `request` names. Every other `Location` is left as it is. The same array comes back when there is nothing
+ * to change.
  */
-export function rewriteResponse(fields: Fields, host: string, port: number, place: PublicPlace | undefined): Fields {
+export function rewriteResponse(fields: Fields, host: string, port: number, request: Fields): Fields {
+  if (valueOf(fields, "location") === undefined) return fields;
+  const place = publicPlace(request);
   if (place === undefined) return fields;
   const at = fields.findIndex((field) => field.name === "location");
   const location = fields[at];

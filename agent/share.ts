@@ -3,6 +3,8 @@ import type { ShareGrant, ShareRequest } from "../tunnel/protocol.ts";
 import type { Party } from "../wire/stream.ts";
 import type { TappedShare } from "../capture/tap.ts";
 import type { ShareInfo, ShareOptions, ShareState } from "./options.ts";
+import { serviceOrigin } from "./rewrite.ts";
+import type { ServiceOrigin } from "./rewrite.ts";
 import { Service } from "./services/service.ts";
 import { loopbackAddresses } from "./validation.ts";
 import { isLoopback, parseTunnelUrl } from "../tunnel/transports.ts";
@@ -27,6 +29,8 @@ export class Share {
   /** Called when the last open exchange ends. */
   idle: () => void = () => undefined;
   readonly #reach: ShareInfo["reach"];
+  readonly #cleartextOrigin: ServiceOrigin;
+  readonly #tlsOrigin: ServiceOrigin;
 
   /** @param options validated. */
   constructor(id: string, options: ShareOptions) {
@@ -39,7 +43,14 @@ export class Share {
       addresses: loopbackAddresses(this.host) ?? [],
     });
     this.tapped = { id, port: options.port, name: options.name ?? "" };
+    this.#cleartextOrigin = serviceOrigin(this.host, options.port, false);
+    this.#tlsOrigin = serviceOrigin(this.host, options.port, true);
     this.#reach = isLoopback(parseTunnelUrl(options.relay.url).host) ? (options.reach ?? "loopback") : "public";
+  }
+
+  /** The service's place as it is written into heads: the same field objects for each request. */
+  origin(tls: boolean): ServiceOrigin {
+    return tls ? this.#tlsOrigin : this.#cleartextOrigin;
   }
 
   /** What the relay is asked for; after a grant, for the same name and port again. */

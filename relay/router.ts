@@ -97,8 +97,13 @@ export class Router {
     stream.events = join.visitorEvents;
     this.inFlight++;
     const outcome = this.#route(fields, ended, origin, join, "first");
-    if (outcome !== undefined) this.#settle(outcome, join, (turn) => this.#route(fields, ended, origin, join, turn));
+    if (outcome !== undefined) this.#settleRequest(outcome, fields, ended, origin, join);
     return stream.events;
+  }
+
+  /** Apart, because a function that holds a closure makes room for it each time it is called. */
+  #settleRequest(outcome: Outcome, fields: Fields, ended: boolean, origin: Origin, join: Join): void {
+    this.#settle(outcome, join, (turn) => this.#route(fields, ended, origin, join, turn));
   }
 
   /** A TCP connection to the port of a share. */
@@ -159,9 +164,12 @@ export class Router {
     }
     const lease = this.#lease(record, turn);
     if (!(lease instanceof Lease)) return lease;
-    const additions: Field[] = [lease.field, origin.version, HOPS[hops] ?? { name: HOPS_FIELD, value: String(hops) }];
-    additions.push(origin.forwardedFor, origin.forwardedProto);
-    if (authority !== undefined) additions.push(target.forwardedHost);
+    const { version, forwardedFor, forwardedProto } = origin;
+    const hop = HOPS[hops] ?? { name: HOPS_FIELD, value: String(hops) };
+    const additions =
+      authority === undefined
+        ? [lease.field, version, hop, forwardedFor, forwardedProto]
+        : [lease.field, version, hop, forwardedFor, forwardedProto, target.forwardedHost];
     // HTTP/1.0 needs no Host, HTTP/2 does (RFC 9113 section 8.3.1): the share's own name, since that is what was meant.
     const named = authority === undefined ? withAuthority(fields, `${record.name}.${this.#options.domain}`) : fields;
     lease.owner.forward(forwardedHead(named, additions), ended, join, kind === "websocket");

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { fields, show } from "../test/support/recording-stream.ts";
-import { hopsOf, responseFields, trailerFields, withoutHopByHop, withoutTunnelFields } from "./fields.ts";
+import { hopsOf, isForAgent, responseFields, trailerFields, without, withoutHopByHop } from "./fields.ts";
 
 test("hop-by-hop fields go, everything else stays as it is", () => {
   const cases: [string, string][] = [
@@ -39,7 +39,7 @@ test("our own name space never leaves the tunnel, but the hops do towards the se
     "a=1",
   );
   const request = fields(":path: /\nportlight-share: a\nportlight-http: 2\nportlight-hops: 1");
-  assert.equal(show(withoutTunnelFields(request)), ":path=/ portlight-hops=1");
+  assert.equal(show(without(request, isForAgent)), ":path=/ portlight-hops=1");
 });
 
 test("hops that are no small number are too many", () => {

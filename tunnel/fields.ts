@@ -3,7 +3,7 @@
  * array comes back when there is nothing to remove, which is nearly always: HPACK then finds its own indexes again.
  */
 import type { Field, Fields } from "../wire/stream.ts";
-import { HOPS_FIELD, RESERVED_FIELD_PREFIX, SHARE_FIELD, VERSION_FIELD } from "./protocol.ts";
+import { HOPS_FIELD, RESERVED_FIELD_PREFIX } from "./protocol.ts";
 
 /** The value of the first field of this (lower-case) name. */
 export function valueOf(fields: Fields, name: string): string | undefined {
@@ -83,11 +83,20 @@ export function without(fields: Fields, drop: (field: Field) => boolean): Fields
 
 export function withoutHopByHop(fields: Fields): Fields {
   const names = nominated(fields);
-  return without(fields, (field) => isHopByHop(field, names));
+  return names === undefined ? without(fields, concernsOneHop) : without(fields, (field) => isHopByHop(field, names));
+}
+
+function concernsOneHop(field: Field): boolean {
+  return isHopByHop(field, undefined);
 }
 
 export function isReserved(field: Field): boolean {
   return field.name.startsWith(RESERVED_FIELD_PREFIX);
+}
+
+/** What the relay says to the agent only. The hop count goes on: a service that calls its own URL must carry it. */
+export function isForAgent(field: Field): boolean {
+  return isReserved(field) && field.name !== HOPS_FIELD;
 }
 
 /**
@@ -109,18 +118,12 @@ function isNoTrailer(field: Field): boolean {
 
 /** A response head as it may leave towards the visitor: nothing hop-by-hop, nothing in our own name space. */
 export function responseFields(fields: Fields): Fields {
-  const names = nominated(fields);
-  return without(fields, (field) => isHopByHop(field, names) || isReserved(field));
+  return without(withoutHopByHop(fields), isReserved);
 }
 
 /** Trailers, of either side. */
 export function trailerFields(fields: Fields): Fields {
   return without(fields, isNoTrailer);
-}
-
-/** At the agent: what was meant for it is taken out; the hop count goes on, since a service that calls its own URL must carry it. */
-export function withoutTunnelFields(fields: Fields): Fields {
-  return without(fields, (field) => field.name === SHARE_FIELD || field.name === VERSION_FIELD);
 }
 
 /** How often the request has passed a relay. A value that is not a small number counts as too often. */
