@@ -4,7 +4,7 @@
  * the caller prints: it is never left out in silence.
  */
 import { spawn } from "node:child_process";
-import { chmod, cp, mkdir, readdir, rename, rm, stat } from "node:fs/promises";
+import { chmod, cp, mkdir, readdir, rename, rm, stat, writeFile } from "node:fs/promises";
 import os from "node:os";
 import path from "node:path";
 
@@ -28,6 +28,8 @@ type Recipe =
   | { readonly from: "npm"; readonly packages: readonly string[]; readonly version: string }
   /** A virtual environment; the program is its Python. */
   | { readonly from: "python"; readonly packages: readonly string[]; readonly version: string }
+  /** The same for Python 2, which has no `venv`: packages in a folder, and a program that looks there. */
+  | { readonly from: "python2"; readonly packages: readonly string[]; readonly run: string; readonly version: string }
   /** From the system; `package` is Debian's. */
   | { readonly from: "system"; readonly package: string; readonly versionArgument: string };
 
@@ -66,6 +68,13 @@ const RECIPES = {
     from: "python",
     packages: ["h2==4.3.0", "httpx[http2]==0.28.1", "grpcio==1.76.0", "wsproto==1.3.2"],
     version: "h2 4.3.0, httpx 0.28.1, grpcio 1.76.0, wsproto 1.3.2",
+  },
+  // Newer releases still are Python 2, and no longer work there. What it needs has its last releases for Python 2 by now.
+  wstest: {
+    from: "python2",
+    packages: ["autobahntestsuite==0.8.2"],
+    run: "from autobahntestsuite import wstest; wstest.run()",
+    version: "0.8.2",
   },
   h2load: { from: "system", package: "nghttp2-client", versionArgument: "--version" },
   nghttp: { from: "system", package: "nghttp2-client", versionArgument: "--version" },
@@ -120,7 +129,9 @@ async function make(name: PeerName): Promise<Peer | MissingPeer> {
       ? target
       : recipe.from === "python"
         ? path.join(target, process.platform === "win32" ? "Scripts/python.exe" : "bin/python")
-        : `${target}${exe}`;
+        : recipe.from === "python2"
+          ? path.join(target, "run")
+          : `${target}${exe}`;
   const done: Peer = { name, version: recipe.version, path: program };
   if (await exists(program)) return done;
   console.error(`Building ${name} ${recipe.version}, once …`);
@@ -182,9 +193,30 @@ async function build(recipe: Recipe, scratch: string, program: string, target: s
         throw error;
       }
       break;
+    case "python2": {
+      const python = await python2();
+      await run(python, ["-m", "pip", "install", "--quiet", "--target", scratch, ...recipe.packages]);
+      // `addsitedir` reads what namespace packages need, but puts the folder last: the system may have others.
+      const place = JSON.stringify(target);
+      const begin = `import site, sys\nsite.addsitedir(${place})\nsys.path.insert(0, ${place})\n`;
+      await writeFile(path.join(scratch, "run"), `#!${python}\n${begin}${recipe.run}\n`, { mode: 0o755 });
+      await rename(scratch, target);
+      break;
+    }
     case "system":
       break;
   }
+}
+
+/** Python 2.7, of the system or of pyenv. */
+async function python2(): Promise<string> {
+  const versions = path.join(os.homedir(), ".pyenv/versions");
+  const installed = (await readdir(versions).catch(() => [])).filter((name) => name.startsWith("2.7"));
+  for (const candidate of ["python2.7", ...installed.map((name) => path.join(versions, name, "bin/python2.7"))]) {
+    const told = await run(candidate, ["-c", "import sys; print(sys.executable)"]).catch(() => "");
+    if (told !== "") return told.trim();
+  }
+  throw new Error("Python 2.7 is not installed");
 }
 
 async function system(
