@@ -47,6 +47,9 @@ const WRONG_CLAIMS = 100;
  */
 const LINGER_MS = 5_000;
 
+/** While another relay takes over: agents dial it within 250 ms, and their links to us stay until they have. */
+const HANDOVER_MS = 1_000;
+
 /** While draining: how often it is looked whether all is done. */
 const POLL_MS = 20;
 
@@ -232,8 +235,9 @@ class RunningRelay implements Relay {
     const past = (limit: number): boolean => hurried || performance.now() >= limit;
     if (reusePort) {
       for (const visitor of this.#visitors) visitor.retire();
+      const handedOver = Math.min(performance.now() + HANDOVER_MS, deadline);
       const lingered = Math.min(performance.now() + LINGER_MS, deadline);
-      while (this.#edge.sockets.size > 0 && !past(lingered)) await pause(POLL_MS);
+      while ((this.#edge.sockets.size > 0 || !past(handedOver)) && !past(lingered)) await pause(POLL_MS);
       this.#lingering = false;
     }
     for (const visitor of this.#visitors) visitor.drain();

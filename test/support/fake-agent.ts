@@ -184,10 +184,13 @@ export class FakeAgent implements Http2Events {
 }
 
 /** Waits until `look` sees something. Fails after five seconds, which only a defect takes. */
-export async function until<T>(look: () => T | undefined | false, what: string): Promise<T> {
+export async function until<T>(
+  look: () => T | undefined | false | Promise<T | undefined | false>,
+  what: string,
+): Promise<T> {
   const end = performance.now() + 5000;
   while (performance.now() < end) {
-    const seen = look();
+    const seen = await look();
     if (seen !== undefined && seen !== false) return seen;
     await pause(2);
   }
