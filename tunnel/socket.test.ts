@@ -192,6 +192,22 @@ test("destroy is seen as a reset, after what the socket took at once", async (t)
   assert.deepEqual(protocol.log, ["closed"]);
 });
 
+test("a reset in the turn of the FIN leaves no descriptor open, and is a reset", async (t) => {
+  const [near, far] = await pair(t);
+  far.on("data", () => undefined);
+  const protocol = attach(near);
+  await new Promise<void>((resolve) => setImmediate(resolve));
+  const told = new Promise<string>((resolve) => {
+    far.on("end", () => far.write("still here"));
+    far.on("error", (error: NodeJS.ErrnoException) => resolve(error.code ?? ""));
+  });
+  protocol.transport.endWriting();
+  protocol.transport.destroy();
+  await protocol.closed;
+  assert.ok(near.closed);
+  assert.match(await told, /^(ECONNRESET|EPIPE)$/);
+});
+
 test("a reset of the peer is no end", async (t) => {
   const [near, far] = await pair(t);
   const protocol = attach(near);

@@ -145,14 +145,22 @@ class SocketTransport implements Transport {
     this.#flush();
     this.#closing = true;
     this.#writingEnded = true;
-    if (this.#socket.destroyed) return;
+    const { destroyed, writableEnded, writableFinished, writableLength } = this.#socket;
+    if (destroyed) return;
+    // While the kernel is being given our FIN, for a turn of the event loop, it takes no reset: libuv says EINVAL, and
+    // Node then forgets the handle without closing it, descriptor, "close" and all.
+    if (writableEnded && !writableFinished && writableLength === 0) this.#socket.once("finish", this.#reset);
+    else this.#reset();
+  }
+
+  readonly #reset = (): void => {
     try {
       this.#socket.resetAndDestroy();
     } catch {
       // Only a TCP handle can be reset. TLS: closing without close_notify is the abnormal end it has.
       this.#socket.destroy();
     }
-  }
+  };
 
   tick(now: number): void {
     if (this.#closing) {
