@@ -81,7 +81,8 @@ export function planRequest(fields: Fields, end: boolean, randomKey: () => strin
   const authority = pseudo.authority !== undefined && pseudo.authority !== "" ? pseudo.authority : (host ?? "");
   own.push({ name: "host", value: authority });
   if (!isWritable({ name: "host", value: authority })) return UNWRITABLE;
-  if (!isToken(pseudo.method)) return UNWRITABLE;
+  // PRI is how HTTP/2 begins: a service might believe it does (RFC 9113 section 3.4).
+  if (!isToken(pseudo.method) || pseudo.method === "PRI") return UNWRITABLE;
 
   if (pseudo.method === "CONNECT") {
     if (pseudo.protocol !== "websocket") return NO_CONNECT;

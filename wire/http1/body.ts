@@ -2,7 +2,7 @@ import type { Fields } from "../stream.ts";
 import type { Http1Limits } from "./limits.ts";
 import { HeadReader } from "./head.ts";
 import type { HeadState } from "./head.ts";
-import { CR, HTAB, LF } from "./octets.ts";
+import { CR, IS_TOKEN, IS_VALUE, LF } from "./octets.ts";
 
 /** `close`: all until the peer's FIN. `none`: no octet follows the head. */
 export type BodyKind = "none" | "length" | "chunked" | "close";
@@ -11,7 +11,10 @@ export type BodyKind = "none" | "length" | "chunked" | "close";
 const SIZE_DIGITS = 13;
 
 /** Where a chunked body (RFC 9112 section 7.1) stands. */
-type ChunkState = "first-digit" | "size" | "extension" | "size-lf" | "data" | "data-cr" | "data-lf" | "trailers";
+type ChunkState = "first-digit" | "size" | ExtensionState | "size-lf" | "data" | "data-cr" | "data-lf" | "trailers";
+
+/** Where a chunk's extensions (RFC 9112 section 7.1.1) stand: `;name`, `;name=token` or `;name="text"`, without white space. */
+type ExtensionState = "name-due" | "name" | "value-due" | "value" | "quoted" | "escaped" | "unquoted";
 
 /** Trailers that would change framing, routing or the connection if somebody merged them into the head (RFC 9110 section 6.5.1). */
 export const FORBIDDEN_TRAILERS: ReadonlySet<string> = new Set([
@@ -112,23 +115,30 @@ export class BodyReader {
             this.#remaining = this.#remaining * 16 + digit;
           } else if (this.#chunk === "size" && octet === CR) {
             this.#chunk = "size-lf";
-          } else if (this.#chunk === "size" && octet === 0x3b) {
-            this.#chunk = "extension";
+          } else if (this.#chunk === "size" && octet === SEMICOLON) {
+            this.#chunk = "name-due";
           } else {
             return this.#fail(at, "A chunk size is not hexadecimal.");
           }
           at++;
           break;
         }
-        case "extension":
-          if (octet === CR) this.#chunk = "size-lf";
-          else if ((octet < 0x20 && octet !== HTAB) || octet === 0x7f) {
-            return this.#fail(at, "A chunk extension holds a control octet.");
-          } else if (++this.#extensionBytes > this.#limits.chunkExtensionBytes) {
+        case "name-due":
+        case "name":
+        case "value-due":
+        case "value":
+        case "quoted":
+        case "escaped":
+        case "unquoted": {
+          const next = extensionState(this.#chunk, octet);
+          if (next === undefined) return this.#fail(at, "A chunk extension is malformed.");
+          if (++this.#extensionBytes > this.#limits.chunkExtensionBytes) {
             return this.#fail(at, "The chunk extensions are too large.");
           }
+          this.#chunk = next;
           at++;
           break;
+        }
         case "size-lf":
           if (octet !== LF) return this.#fail(at, "A chunk size does not end with CR LF.");
           this.#chunk = this.#remaining === 0 ? "trailers" : "data";
@@ -175,6 +185,37 @@ export class BodyReader {
     return at;
   }
 }
+
+/** They are passed over, but another parser that reads them otherwise may see the chunk begin elsewhere. */
+function extensionState(state: ExtensionState, octet: number): ExtensionState | "size-lf" | undefined {
+  switch (state) {
+    case "quoted":
+      if (octet === QUOTE) return "unquoted";
+      if (octet === BACKSLASH) return "escaped";
+      return IS_VALUE[octet] === 1 ? "quoted" : undefined;
+    case "escaped":
+      return IS_VALUE[octet] === 1 ? "quoted" : undefined;
+    case "value-due":
+      if (octet === QUOTE) return "quoted";
+      return IS_TOKEN[octet] === 1 ? "value" : undefined;
+    case "name-due":
+      return IS_TOKEN[octet] === 1 ? "name" : undefined;
+    case "name":
+      if (octet === EQUALS) return "value-due";
+      break;
+    case "value":
+    case "unquoted":
+      break;
+  }
+  if (octet === CR) return "size-lf";
+  if (octet === SEMICOLON) return "name-due";
+  return IS_TOKEN[octet] === 1 && state !== "unquoted" ? state : undefined;
+}
+
+const SEMICOLON = 0x3b;
+const EQUALS = 0x3d;
+const QUOTE = 0x22;
+const BACKSLASH = 0x5c;
 
 function hexDigit(octet: number): number {
   if (octet >= 0x30 && octet <= 0x39) return octet - 0x30;

@@ -29,12 +29,17 @@ export class EarlyEvents implements StreamEvents {
     this.#sent += bytes;
   }
 
+  /** The stream was reset by its holder: he is told nothing any more. */
+  forget(): void {
+    this.#sent = 0;
+    this.#failure = undefined;
+  }
+
   /** Passes on what was noted, and forgets it. */
   tell(events: StreamEvents): void {
     const sent = this.#sent;
     const failure = this.#failure;
-    this.#sent = 0;
-    this.#failure = undefined;
+    this.forget();
     if (sent > 0) events.dataSent(sent);
     if (failure !== undefined) events.resetReceived(failure);
   }

@@ -83,10 +83,11 @@ export class HeadReader {
 
   /** Takes `bytes` from `offset` on and returns the offset behind what belongs to the head. */
   read(bytes: Uint8Array, offset: number): number {
-    this.begun = true;
     const length = bytes.length;
     let at = offset;
     while (at < length && this.state === "reading") {
+      // Again for each line: the head may begin behind an empty one, in the same piece.
+      this.begun = true;
       let hash = 0;
       let end = at;
       while (end < length) {

@@ -44,6 +44,7 @@ export class RequestInterpreter {
   interpret(head: HeadReader): RequestHead | Problem {
     const method = head.method;
     if (method === "CONNECT") return NO_CONNECT;
+    if (method === "PRI") return NO_PREFACE;
     const summary = new Summary(head, PSEUDO_FIELDS);
     const framing = framingOf(summary, head.minor);
     if ("reason" in framing) return framing;
@@ -104,6 +105,8 @@ export class RequestInterpreter {
 }
 
 const NO_CONNECT: Problem = { status: 501, reason: "CONNECT is not offered here: this is no forward proxy." };
+/** RFC 9113 section 3.4: no method, but how HTTP/2 begins. A service that looks at three octets only would switch to it. */
+const NO_PREFACE: Problem = { status: 501, reason: "PRI is the beginning of HTTP/2, and no method." };
 const HOST_NOT_ONE: Problem = { status: 400, reason: "A request needs exactly one Host." };
 const BAD_HOST: Problem = { status: 400, reason: "Host is not a name or address with an optional port." };
 const OTHER_HOST: Problem = { status: 400, reason: "The request target and Host name different hosts." };

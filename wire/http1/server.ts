@@ -364,6 +364,7 @@ export class Http1Server implements HttpConnection, ExchangeOwner {
   }
 
   reset(exchange: Exchange, _failure: Failure): void {
+    if (exchange.events === this.#early) this.#early.forget();
     if (exchange !== this.#exchange) return;
     this.#release();
     // A complete answer stays one; only the rest of the request is unwanted.

@@ -106,7 +106,9 @@ export class Http2Stream implements Stream {
   }
 
   reset(failure: Failure): void {
-    if (!this.closed) this.#owner.reset(this, failure);
+    // Whoever gives a stream up is told nothing of it any more, not even what is waiting to be told.
+    if (this.closed) this.lateFailure = undefined;
+    else this.#owner.reset(this, failure);
   }
 
   consume(bytes: number): void {

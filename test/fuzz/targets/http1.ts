@@ -102,7 +102,11 @@ const ANSWERS: readonly ((witness: Witness, fields: Fields) => void)[] = [
     witness.head(answer(200), false);
   },
   (witness) => witness.reset({ by: "service", code: "closed", message: "test" }),
-  (witness) => witness.head(answer(404), true),
+  (witness) => {
+    // Fails at once; who gives it up then must not be told afterwards.
+    witness.head(answer(200, ["content-length", "5"]), true);
+    witness.reset({ by: "service", code: "closed", message: "test" });
+  },
   () => undefined,
 ];
 /** Requests are answered when all of the input was given. */
