@@ -8,33 +8,39 @@ import { RawVisitor } from "../support/http.ts";
 import { startPath } from "../support/path.ts";
 import type { Path } from "../support/path.ts";
 import { CASES } from "../transparency/cases.ts";
+import type { Seen } from "../transparency/end.ts";
 import type { Case } from "../transparency/cases.ts";
 import { converse, echo, stepsOf } from "../transparency/conversation.ts";
 import type { Step } from "../transparency/conversation.ts";
 import { BINARY, CLOSE, CONTINUATION, PING, TEXT, closePayload, encode } from "../transparency/frame.ts";
-import { startEchoService, startRecordingService } from "../transparency/services.ts";
+import { startEchoService, startRecordingHttp2Service, startRecordingService } from "../transparency/services.ts";
 import type { EchoService, RecordingService } from "../transparency/services.ts";
 import { byConnect, byUpgrade } from "../transparency/visitor.ts";
 import type { Handshake, Way } from "../transparency/visitor.ts";
 
 let path: Path;
 let recording: RecordingService;
+let recording2: RecordingService;
 let echoing: EchoService;
+let recording2Port: number;
 let recordingPort: number;
 let echoPort: number;
 let next = 0;
 
 before(async () => {
   recording = await startRecordingService();
+  recording2 = await startRecordingHttp2Service();
   echoing = await startEchoService();
   path = await startPath();
   recordingPort = portOf((await path.share(recording.port)).url);
+  recording2Port = portOf((await path.share(recording2.port)).url);
   echoPort = portOf((await path.share(echoing.port)).url);
 });
 
 after(async () => {
   await path.close();
   recording.close();
+  recording2.close();
   echoing.close();
 });
 
@@ -52,12 +58,22 @@ async function same<O>(
   direct: number,
   shared: number,
   lead: (way: Way, port: number, path: string) => Promise<O>,
+  directly = byUpgrade,
 ): Promise<O> {
-  const expected = await lead(byUpgrade, direct, newPath());
+  const expected = await lead(directly, direct, newPath());
   assert.deepEqual(await lead(byUpgrade, shared, newPath()), expected, "HTTP/1.1");
   assert.deepEqual(await lead(byConnect, shared, newPath()), expected, "HTTP/2");
   return expected;
 }
+
+/** The same with the service that speaks only HTTP/2. */
+const recorded2 = (steps: readonly Step[], handshake: Handshake = {}): ReturnType<typeof converse> =>
+  same(
+    recording2.port,
+    recording2Port,
+    (way, port, at) => converse(recording2, way, port, at, handshake, steps),
+    byConnect,
+  );
 
 const recorded = (steps: readonly Step[], handshake: Handshake = {}): ReturnType<typeof converse> =>
   same(recording.port, recordingPort, (way, port, at) => converse(recording, way, port, at, handshake, steps));
@@ -67,6 +83,16 @@ for (const group of new Set(CASES.map((one) => one.group)))
     for (const one of CASES.filter((other) => other.group === group))
       test(one.name, async () => {
         const { status, visitor, service } = await recorded(stepsOf(one), { extensions: one.extensions });
+        assert.equal(status, 101);
+        assert.deepEqual([visitor.ending, service.ending], ["end", "end"]);
+      });
+  });
+
+for (const group of new Set(CASES.map((one) => one.group)))
+  describe(`${group}: and to a service over HTTP/2`, () => {
+    for (const one of CASES.filter((other) => other.group === group))
+      test(one.name, async () => {
+        const { status, visitor, service } = await recorded2(stepsOf(one), { extensions: one.extensions });
         assert.equal(status, 101);
         assert.deepEqual([visitor.ending, service.ending], ["end", "end"]);
       });
@@ -135,22 +161,25 @@ const endings: readonly (readonly [name: string, steps: readonly Step[], visitor
   ],
 ];
 
-describe("how it ends", () => {
-  for (const [name, steps, visitor, service] of endings)
-    test(name, async () => {
-      const strip = async (way: Way, port: number, at: string): Promise<unknown> => {
-        const outcome = await converse(recording, way, port, at, {}, steps);
-        // What whoever resets may still learn himself is nothing that passed.
-        return {
-          visitor: visitor === "-" ? outcome.visitor.octets : outcome.visitor,
-          service: service === "-" ? outcome.service.octets : outcome.service,
+for (const version of ["HTTP/1.1", "HTTP/2"])
+  describe(`how it ends, service over ${version}`, () => {
+    for (const [name, steps, visitor, service] of endings)
+      test(name, async () => {
+        const [recorder, port, directly] =
+          version === "HTTP/2" ? [recording2, recording2Port, byConnect] : [recording, recordingPort, byUpgrade];
+        const lead = async (way: Way, to: number, at: string): Promise<Record<string, unknown>> => {
+          const outcome = await converse(recorder, way, to, at, {}, steps);
+          // What whoever resets may still learn himself is nothing that passed.
+          return {
+            visitor: visitor === "-" ? outcome.visitor.octets : outcome.visitor,
+            service: service === "-" ? outcome.service.octets : outcome.service,
+          };
         };
-      };
-      const outcome = (await same(recording.port, recordingPort, strip)) as Record<string, { ending?: string }>;
-      if (visitor !== "-") assert.equal(outcome["visitor"]?.ending, visitor);
-      if (service !== "-") assert.equal(outcome["service"]?.ending, service);
-    });
-});
+        const outcome = await same(recorder.port, port, lead, directly);
+        if (visitor !== "-") assert.equal((outcome["visitor"] as Seen).ending, visitor);
+        if (service !== "-") assert.equal((outcome["service"] as Seen).ending, service);
+      });
+  });
 
 describe("the handshake", () => {
   const handshakes: readonly (readonly [name: string, handshake: Handshake])[] = [

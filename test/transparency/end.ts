@@ -20,6 +20,8 @@ export abstract class End {
   #size = 0;
   #ending: Ending | undefined;
   #waiting: (() => void)[] = [];
+  /** Takes what is received instead: nothing is kept then. */
+  forward: ((bytes: Buffer) => void) | undefined;
 
   abstract write(bytes: Uint8Array): void;
   /** The last octets and the orderly end of this direction in one go; the other direction stays open. */
@@ -55,6 +57,7 @@ export abstract class End {
       throw new Error(`${this.#ending ?? "?"} after ${this.#size} of ${size} octets: ${this.seen.octets}`);
   }
 
+  /** @param ms may be Infinity. */
   async ended(ms = 10_000): Promise<Ending> {
     await this.#until(() => false, "the end", ms);
     return this.#ending ?? "reset";
@@ -62,6 +65,10 @@ export abstract class End {
 
   protected received(bytes: Buffer): void {
     if (bytes.length === 0) return;
+    if (this.forward !== undefined) {
+      this.forward(bytes);
+      return;
+    }
     this.#received.push(bytes);
     this.#size += bytes.length;
     this.#wake();
@@ -78,7 +85,8 @@ export abstract class End {
       while (!condition() && this.#ending === undefined)
         await new Promise<void>((resolve) => this.#waiting.push(resolve));
     };
-    await within(ms, `${what}; ${this.#size} octets so far`, wait());
+    if (ms === Infinity) await wait();
+    else await within(ms, `${what}; ${this.#size} octets so far`, wait());
   }
 
   #wake(): void {

@@ -4,6 +4,8 @@ import net from "node:net";
 import type { AddressInfo } from "node:net";
 import { WebSocketServer } from "ws";
 import { Arrivals, within } from "../support/time.ts";
+import type { End } from "./end.ts";
+import { Http2Wire } from "./http2-wire.ts";
 import { TcpEnd, headFields, readHead } from "./tcp-end.ts";
 
 /** RFC 6455 section 1.3. */
@@ -13,7 +15,7 @@ export interface Accepted {
   readonly path: string;
   /** Fields of the request as they came, without those that are made anew for each connection. */
   readonly fields: readonly string[];
-  readonly end: TcpEnd;
+  readonly end: End;
 }
 
 export interface RecordingService {
@@ -77,6 +79,53 @@ export async function startRecordingService(): Promise<RecordingService> {
     socket.on("error", () => undefined);
     socket.on("close", () => sockets.delete(socket));
     serve(socket).catch(() => socket.destroy());
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  return {
+    port: (server.address() as AddressInfo).port,
+    accepted: (path) => arrivals.next(5000, `the WebSocket of ${path}`, (one) => one.path === path),
+    close() {
+      server.close();
+      for (const socket of sockets) socket.destroy();
+    },
+  };
+}
+
+/** The same over HTTP/2 and extended CONNECT (RFC 8441), and over nothing else. */
+export async function startRecordingHttp2Service(): Promise<RecordingService> {
+  const sockets = new Set<net.Socket>();
+  const arrivals = new Arrivals<Accepted>();
+  const serve = (socket: net.Socket): void => {
+    const wire = new Http2Wire(socket, "server");
+    wire.onRequest = (end, fields) => {
+      const value = (wanted: string): string => fields.find(([name]) => name === wanted)?.[1] ?? "";
+      const path = value(":path");
+      if (value(":protocol") !== "websocket") {
+        end.sendHead([[":status", "400"]]);
+        end.finish();
+        return;
+      }
+      const chosen = fields.filter(([name]) => /^sec-websocket-(?:extensions|protocol)$/.test(name));
+      end.sendHead([[":status", "200"], ...chosen]);
+      const theirs = fields.filter(([name]) => !name.startsWith(":")).map(([name, text]) => `${name}: ${text}`);
+      arrivals.add({ path, fields: theirs, end });
+    };
+  };
+  const server = net.createServer({ noDelay: true }, (socket) => {
+    sockets.add(socket);
+    socket.on("error", () => undefined);
+    socket.on("close", () => sockets.delete(socket));
+    socket.once("data", (first: Buffer) => {
+      socket.pause();
+      // The agent asks whether we take HTTP/1, too.
+      if (!first.toString("latin1").startsWith("PRI ")) {
+        socket.destroy();
+        return;
+      }
+      socket.unshift(first);
+      serve(socket);
+      socket.resume();
+    });
   });
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   return {

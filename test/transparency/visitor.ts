@@ -1,7 +1,7 @@
 import net from "node:net";
 import { within } from "../support/time.ts";
 import type { End } from "./end.ts";
-import { Http2End } from "./http2-end.ts";
+import { openByHttp2 } from "./http2-wire.ts";
 import { TcpEnd, headFields, readHead } from "./tcp-end.ts";
 
 export interface Handshake {
@@ -55,7 +55,11 @@ export const byUpgrade: Way = async (port, path, handshake) => {
 };
 
 export const byConnect: Way = async (port, path, handshake) => {
-  const end = await Http2End.open(port, path, handshakeFields(handshake));
+  const end = await openByHttp2(port, path, handshakeFields(handshake));
   // 200 here is what 101 is there (RFC 8441 section 5).
-  return { end, status: end.status === 200 ? 101 : end.status, fields: comparable(end.fields) };
+  return {
+    end,
+    status: end.status === 200 ? 101 : end.status,
+    fields: comparable(end.fields.map(([name, value]) => `${name}: ${value}`)),
+  };
 };
