@@ -95,7 +95,7 @@ export class Http2Connection implements HttpConnection, StreamOwner {
       return stream;
     }
     core.nextStream += 2;
-    core.streams.set(id, stream);
+    core.streams.add(stream);
     if (outcome !== "sent" || method === "") core.unsendable(stream, "a request", "invalid");
     // The last identifier is used up: whoever needs more dials again.
     if (core.nextStream > LAST_STREAM) core.beginDraining();

@@ -140,7 +140,7 @@ export class ControlReceiver {
     }
     const delta = value - core.peerWindow;
     core.peerWindow = value;
-    for (const stream of core.streams.values()) {
+    for (const stream of core.streams.all()) {
       stream.sendWindow += delta;
       if (stream.sendWindow > MAX_WINDOW) {
         core.violated(FLOW_CONTROL_ERROR, "a stream window above 2^31-1");
@@ -160,7 +160,7 @@ export class ControlReceiver {
     this.decoder.setLimit(core.settings.headerTableSize);
     const delta = core.settings.initialWindowSize - core.localWindow;
     core.localWindow = core.settings.initialWindowSize;
-    if (delta !== 0) for (const stream of core.streams.values()) stream.receiveWindow += delta;
+    if (delta !== 0) for (const stream of core.streams.all()) stream.receiveWindow += delta;
   }
 
   pingReceived(bytes: Uint8Array, from: number): void {
@@ -198,7 +198,7 @@ export class ControlReceiver {
   /** The peer has not looked at these: they may be sent again elsewhere (RFC 9113 section 6.8). */
   #dropAbove(lastStream: number): void {
     const core = this.core;
-    for (const stream of [...core.streams.values()]) {
+    for (const stream of core.streams.all()) {
       if (stream.id <= lastStream || stream.closed) continue;
       core.detach(stream, "reset-there");
       stream.events.resetReceived({

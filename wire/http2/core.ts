@@ -8,6 +8,7 @@ import type { Http2Events, Http2Options } from "./options.ts";
 import { PUBLIC_EDGE, SERVICE_CLIENT } from "./profiles.ts";
 import { Sender, type SenderEvents } from "./sender.ts";
 import { ASSUMED_CONCURRENT_STREAMS, DEFAULT_WINDOW, type Http2Settings } from "./settings.ts";
+import { StreamTable } from "./stream-table.ts";
 import { NO_EVENTS, type Http2Stream, type StreamOwner } from "./stream.ts";
 import { FrameWriter, type Unsendable } from "./writer.ts";
 
@@ -29,7 +30,7 @@ export class Core implements SenderEvents {
   readonly writer: FrameWriter;
   readonly sender: Sender;
   readonly flood: FloodGuard;
-  readonly streams = new Map<number, Http2Stream>();
+  readonly streams = new StreamTable();
   readonly closedStreams = new ClosedStreams();
 
   /** Nothing is sent, received or reported any more. */
@@ -182,7 +183,7 @@ export class Core implements SenderEvents {
     this.ended = true;
     this.stopReading();
     close();
-    const open = [...this.streams.values()];
+    const open = this.streams.all();
     this.streams.clear();
     for (const stream of open) {
       // A handler may have reset it in the meantime.

@@ -58,7 +58,7 @@ export class Deadlines {
     // The socket took some of what waits for it, however little: a slow link is no attack.
     const moving = outbox.blocked && outbox.taken !== this.#taken;
     this.#taken = outbox.taken;
-    for (const stream of [...core.streams.values()]) {
+    for (const stream of core.streams.all()) {
       if (stream.closed) continue;
       if (stream.queued > 0) this.#judgeReader(stream, now, moving);
       if (stream.expected > 0) this.#judgeWriter(stream, now);

@@ -231,7 +231,7 @@ export class Receiver extends ControlReceiver implements FrameSink {
     if (stream.expected > 0) stream.awaitsContinue = head.fields.some((field) => field.name === "expect");
     stream.remoteEnded = end;
     stream.bornIn = core.turn;
-    core.streams.set(id, stream);
+    core.streams.add(stream);
     core.flood.opened();
     const events: StreamEvents = core.events.streamOpened(stream, head.fields, end);
     if (!stream.closed) stream.events = events;
