@@ -24,8 +24,11 @@ export interface ChaosProxy {
   finish(): void;
   /** RST to both sides. */
   reset(): void;
-  /** What is open leads nowhere from now on and nobody is told, as when a NAT has lost its table. New connections pass. */
-  forget(): void;
+  /**
+   * What is open leads nowhere from now on and nobody is told, as when a NAT has lost its table. New connections pass.
+   * @param count so many, the oldest first; default all.
+   */
+  forget(count?: number): void;
   close(): Promise<void>;
 }
 
@@ -70,7 +73,7 @@ export async function startChaosProxy(port: number, random: () => number = Math.
     },
     finish: () => [...links].forEach((link) => link.finish()),
     reset: () => [...links].forEach((link) => link.reset()),
-    forget: () => [...links].forEach((link) => link.forget()),
+    forget: (count) => [...links].slice(0, count).forEach((link) => link.forget()),
     close: () =>
       new Promise((resolve) => {
         for (const link of [...links]) link.reset();

@@ -94,6 +94,7 @@ describe("a relay that is replaced", () => {
     let relay = await startRelay();
     const agent = await startAgent();
     const visitors = startVisitors({ address: `127.0.0.1:${ports.visitors}`, host: HOST, http1: 8, http2: 8 });
+    t.after(() => visitors.stop());
     for (const count of [2_500, 6_000]) {
       await within(60_000, `${count} answers`, visitors.reached(count));
       const before = { ...visitors.dismissed };

@@ -13,6 +13,8 @@ export interface Cuttable {
   reset(): void;
   /** From now on nothing passes, and nobody is told; new connections too. */
   blackhole(): void;
+  /** Nothing passes on the oldest connection any more, and nobody is told; the others are as before. */
+  swallowOldest(): void;
   /** New connections pass again; those in the black hole stay there. */
   restore(): void;
   close(): Promise<void>;
@@ -32,6 +34,7 @@ export async function startCuttable(port: number): Promise<Cuttable> {
     finish: () => proxy.finish(),
     reset: () => proxy.reset(),
     blackhole: () => proxy.set({ silent: true }),
+    swallowOldest: () => proxy.forget(1),
     restore() {
       proxy.forget();
       proxy.heal();
