@@ -160,6 +160,14 @@ describe("an answer that is wrong is an error for the visitor, never an end, and
     ["DATA before the head", (id) => [data(id, "abc", true)], [page, page]],
     ["an interim head that ends", (id) => [head(id, [[":status", "103"]], true)], [page, page]],
     [
+      "interim heads without end",
+      (id) => Array.from({ length: 65 }, () => head(id, [[":status", "102"]])),
+      [
+        [...Array.from({ length: 64 }, () => "102"), "503", "page", "end"],
+        [...Array.from({ length: 64 }, () => "102"), "503", "page", "end"],
+      ],
+    ],
+    [
       "less than content-length",
       (id) => [head(id, [...OK, ["content-length", "4"]]), data(id, "abc", true)],
       // What came before the frame that is wrong may have been handed on; the visitor sees that one octet is missing.

@@ -397,6 +397,19 @@ test("interim heads, several and of the same kind, before the final one", () => 
   ]);
 });
 
+test("64 interim heads are taken, one more resets the stream", () => {
+  for (const count of [64, 65]) {
+    const lone = client();
+    const [one, two] = requests(lone, 2);
+    const interims = Array.from({ length: count }, () => head(1, [[":status", "102"]]));
+    assert.deepEqual(lone.feed(...interims, head(1, OK, END)), count === 64 ? [] : [`RST_STREAM 1 code ${CALM}`]);
+    assert.equal(one?.log.length, 65);
+    assert.equal(one.log.at(-1), count === 64 ? "head :status=200 end" : "reset service limit");
+    lone.feed(head(3, OK, END));
+    assert.deepEqual(two?.log, ["head :status=200 end"]);
+  }
+});
+
 test("an answer before the request has ended: with NO_ERROR the rest is unneeded, without it goes on, with another it is cut", () => {
   const ends: readonly (readonly [number | undefined, readonly string[]])[] = [
     [NO_ERROR, ["head :status=413", "data 3 end", "reset service unneeded"]],

@@ -13,6 +13,8 @@ export interface Http2Limits {
   readonly headerBytesHard: number;
   /** CONTINUATION frames of one head (CVE-2024-27983; nghttp2 allows 8). */
   readonly continuations: number;
+  /** Client role: 1xx heads before one final head. No window bounds them: they pile up where a visitor reads slowly. */
+  readonly interimHeads: number;
   /**
    * RST_STREAM frames a second (CVE-2023-44487). Twice what a page may have open at once: one that asks for 100 images
    * and gives them all up, again and again each second, is a browser that scrolls.
@@ -66,6 +68,7 @@ export const PUBLIC_LIMITS: Http2Limits = {
   // Four times the 64 KiB that are answered with 431: a client that sends more does not want an answer.
   headerBytesHard: 256 * 1024,
   continuations: 8,
+  interimHeads: 0,
   resetsPerSecond: 200,
   resetsAtOnce: 99,
   resetsProvoked: 200,
@@ -94,6 +97,8 @@ export const TUNNEL_LIMITS: Http2Limits = {
   pathBytes: Infinity,
   headerBytesHard: 1024 * 1024,
   continuations: 32,
+  // As for HTTP/1: a 103 or two and some 102 of a slow service.
+  interimHeads: 64,
   resetsPerSecond: Infinity,
   resetsAtOnce: Infinity,
   resetsProvoked: Infinity,

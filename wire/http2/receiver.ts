@@ -292,6 +292,10 @@ export class Receiver extends ControlReceiver implements FrameSink {
         core.streamError(stream, PROTOCOL_ERROR, "malformed", "an interim answer that ends the stream");
         return;
       }
+      if (++stream.interims > core.limits.interimHeads) {
+        core.streamError(stream, ENHANCE_YOUR_CALM, "limit", "nothing but 1xx heads for an answer");
+        return;
+      }
       stream.events.headReceived(fields, false);
       return;
     }

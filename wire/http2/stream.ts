@@ -42,6 +42,8 @@ export class Http2Stream implements Stream {
   headSent = false;
   /** Client role: the final response head came in. */
   headReceived = false;
+  /** Client role: interim heads that came in. */
+  interims = 0;
   /** Client role: the request was HEAD, whose answer has no content whatever its fields say. */
   isHead = false;
   /** The request was CONNECT: content-length means nothing. */
