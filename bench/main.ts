@@ -106,6 +106,9 @@ async function main(): Promise<void> {
   });
   if (!existsSync(path.join(root, "dist/portlight.js"))) throw new Error("dist/ is missing: npm run build");
   const { quick } = values;
+  const known = new Set(WORKS.flatMap(({ peers = [] }) => peers));
+  for (const name of values.peers?.split(",") ?? [])
+    if (!known.has(name)) throw new Error(`No such peer: ${name}. There are: ${[...known].join(", ")}`);
   const began = performance.now();
   const options: Options = {
     quick,

@@ -13,7 +13,7 @@ export interface Panel {
   readonly lines: readonly Line[];
 }
 
-const WIDTH = 420;
+const WIDTH = 460;
 const HEIGHT = 260;
 const LEFT = 64;
 const RIGHT = 16;
@@ -66,7 +66,7 @@ function draw({ title, steps, lines }: Panel): string {
       `<polyline class="line${of}"${dashes === "" ? "" : ` stroke-dasharray="${dashes}"`} points="${points.map((point) => point.join(",")).join(" ")}"/>`,
       ...points.map(([px, py]) => `<circle class="dot${of}" cx="${px}" cy="${py}" r="3"/>`),
     );
-    const legend = LEFT + order * 112;
+    const legend = LEFT + order * 124;
     parts.push(
       `<line class="line${of}"${dashes === "" ? "" : ` stroke-dasharray="${dashes}"`} x1="${legend}" x2="${legend + 20}" y1="${HEIGHT - 16}" y2="${HEIGHT - 16}"/>`,
       `<text x="${legend + 26}" y="${HEIGHT - 12}" font-size="11">${escape(line.label)}</text>`,

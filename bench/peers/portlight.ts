@@ -37,15 +37,12 @@ interface Programs {
 export async function startPrograms(
   servicePort: number,
   nodeArguments: { readonly relay: readonly string[]; readonly agent: readonly string[] },
-  kind: "http" | "tcp" = "http",
 ): Promise<Programs> {
   const state = await scratch();
   const relay = adopt(startPortlight(["relay", "--json", ...HERE], state, { nodeArguments: nodeArguments.relay }));
   const { tunnel } = await relay.nextJson("listening");
   const args = ["share", String(servicePort), "--json", "--no-capture", "--relay", String(tunnel)];
-  const agent = adopt(
-    startPortlight([...args, ...(kind === "tcp" ? ["--tcp"] : [])], state, { nodeArguments: nodeArguments.agent }),
-  );
+  const agent = adopt(startPortlight(args, state, { nodeArguments: nodeArguments.agent }));
   const { url } = await agent.nextJson("shared");
   return { relay, agent, url: String(url) };
 }

@@ -62,7 +62,8 @@ interface MeasuredSample extends Sample {
 }
 
 export function comparison(wanted: Comparison, quick = true): Work {
-  return { name: wanted.name, quick, run: (options) => compare(wanted, options) };
+  const peers = wanted.peers.map(({ name }) => name);
+  return { name: wanted.name, quick, peers, run: (options) => compare(wanted, options) };
 }
 
 async function compare(wanted: Comparison, options: Options): Promise<Result> {

@@ -37,6 +37,8 @@ export interface Work {
   readonly name: string;
   /** Whether `--quick` includes it when no work is named. */
   readonly quick: boolean;
+  /** Names for `--peers`, where there is a choice. */
+  readonly peers?: readonly string[];
   run(options: Options): Promise<Result>;
 }
 
