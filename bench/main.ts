@@ -145,6 +145,9 @@ process.once("SIGINT", () => void cleanUp().then(() => process.exit(130)));
 process.once("SIGTERM", () => void cleanUp().then(() => process.exit(143)));
 try {
   await main();
+} catch (error) {
+  console.error((error as Error).message);
+  process.exitCode = 1;
 } finally {
   await cleanUp();
 }
