@@ -31,15 +31,15 @@ test("every chunk counts as life, and silence ends the tunnel", () => {
   const pass = (seconds: number): void => {
     for (let second = 0; second < seconds; second++) protocol.tick((now += 1000));
   };
-  pass(9);
+  pass(8);
   protocol.receive(new Uint8Array(3));
-  pass(10);
+  pass(9);
   assert.deepEqual(log, ["receive 3", "ping"]);
   now += 40;
   protocol.receive(new Uint8Array(17));
   protocol.pingAnswered();
   assert.equal(protocol.rttMs, 40);
-  pass(15);
+  pass(14);
   assert.deepEqual(log.slice(2), ["receive 17", "ping", "dead"]);
   protocol.receiveEnd();
   protocol.drained();
