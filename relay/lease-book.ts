@@ -74,7 +74,10 @@ export class LeaseBook {
       return { id, kind, name: record.name, secret, ...published };
     } catch (error) {
       if (this.#leases.get(id) !== lease) return undefined;
-      this.stop(id);
+      // Another link may serve it already, and goes on.
+      if (record.holders.length === 1) this.stop(id);
+      else registry.release(record, lease);
+      this.#leases.delete(id);
       if (error instanceof PublishError) return refused(error.code, error.message);
       log.error(
         `A share could not be published: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`,

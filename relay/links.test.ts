@@ -25,7 +25,7 @@ async function linked(t: TestContext, count: number, options: Partial<RelayOptio
   for (let index = 0; index < count; index++) await join();
   const ask = (name = "demo") => get(mainPort, "/", { host: `${name}.localhost` });
   const counts = (): number[] => links.map(({ exchanges }) => exchanges.length);
-  return { relay, links, join, ask, counts };
+  return { relay, links, join, ask, counts, secret: () => secret ?? "" };
 }
 
 test("exchanges go through the links in turn, and past one that is busy", async (t) => {
@@ -84,6 +84,15 @@ test("unshare on one link ends the share on all; another instance takes the name
   for (const link of [back, again]) assert.equal((await link.message("unshared")).id, "s1");
   for (let index = 0; index < 4; index++) assert.equal((await ask()).status, 200);
   assert.equal(other.exchanges.length, 4);
+});
+
+test("a link that asks for what cannot be is refused alone", async (t) => {
+  const { relay, ask, secret } = await linked(t, 1);
+  const wrong = { id: "s1", kind: "http", port: 3000, name: "demo", secret: secret(), reach: "lan" } as const;
+  const { agent } = await FakeAgent.online(relay.tunnelUrl, [wrong], { instance: INSTANCE });
+  assert.equal((await agent.message("refused")).code, "unsupported");
+  for (let index = 0; index < 4; index++) assert.equal((await ask()).status, 200);
+  assert.equal(agent.exchanges.length, 0);
 });
 
 test("requests wait for a share whose last link was lost, and for any just after the start", async (t) => {
