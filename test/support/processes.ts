@@ -18,6 +18,8 @@ export interface ProcessesOptions {
   readonly share?: readonly string[];
   /** `NODE_OPTIONS` of the relay. */
   readonly relayNodeOptions?: string;
+  /** `NODE_OPTIONS` of the agent. */
+  readonly agentNodeOptions?: string;
 }
 
 /** Starts `dist/portlight.js` twice, without a capture unless `share` says otherwise. */
@@ -27,12 +29,14 @@ export async function startProcesses(ports: readonly number[], options: Processe
     ["relay", "--json", "--listen", "127.0.0.1:0", "--tunnel-listen", "127.0.0.1:0"],
     state,
     {
-      environment: options.relayNodeOptions === undefined ? {} : { NODE_OPTIONS: options.relayNodeOptions },
+      environment: nodeOptions(options.relayNodeOptions),
     },
   );
   const { tunnel } = await relay.nextJson("listening");
   const share = options.share ?? ["--no-capture"];
-  const agent = startPortlight(["share", ...ports.map(String), "--json", ...share, "--relay", String(tunnel)], state);
+  const agent = startPortlight(["share", ...ports.map(String), "--json", ...share, "--relay", String(tunnel)], state, {
+    environment: nodeOptions(options.agentNodeOptions),
+  });
   const addresses: string[] = [];
   for (const port of ports) {
     const is = (line: string): boolean => {
@@ -49,11 +53,18 @@ export async function startProcesses(ports: readonly number[], options: Processe
     addresses,
     async close() {
       // A test may have ended one of them.
-      for (const program of [agent, relay])
-        if (program.child.exitCode === null && program.child.signalCode === null) await program.stop();
+      // At once, whatever is open: a failed test may have left visitors behind, and a test may have ended one of them.
+      for (const program of [agent, relay]) {
+        program.child.kill("SIGKILL");
+        await program.exited;
+      }
       rmSync(state, { recursive: true });
     },
   };
+}
+
+function nodeOptions(value: string | undefined): Readonly<Record<string, string>> {
+  return value === undefined ? {} : { NODE_OPTIONS: value };
 }
 
 /** Seconds of processor time the process has used so far (Linux). */

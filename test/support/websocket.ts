@@ -131,10 +131,11 @@ export class RawWebSocket {
   }
 
   async receiveOctets(count: number, ms = 10_000): Promise<Buffer> {
+    // Not joined each time: megabytes come in hundreds of chunks.
+    const size = (): number => this.#received.reduce((sum, { length }) => sum + length, 0);
     const wait = async (): Promise<Buffer> => {
-      while (this.octets.length < count) {
-        if (this.#over !== undefined)
-          throw new Error(`The WebSocket ended after ${this.octets.length} of ${count} octets.`);
+      while (size() < count) {
+        if (this.#over !== undefined) throw new Error(`The WebSocket ended after ${size()} of ${count} octets.`);
         await new Promise<void>((resolve) => (this.#wake = resolve));
       }
       return this.octets;
