@@ -19,6 +19,12 @@ export interface SeenRequest {
   readonly connection: number;
 }
 
+export interface OpenedRequest {
+  readonly target: string;
+  readonly stream: number;
+  readonly connection: number;
+}
+
 /** Octets to be sent; `close` ends the connection behind them. Undefined: nothing is answered. */
 export type RawAnswer = string | { readonly bytes: string | Uint8Array; readonly close: boolean } | undefined;
 
@@ -29,6 +35,8 @@ export type RawAnswer = string | { readonly bytes: string | Uint8Array; readonly
  */
 export interface RecordingService extends RunningService {
   readonly requests: Arrivals<SeenRequest>;
+  /** HTTP/2: requests whose head has come. */
+  readonly opened: Arrivals<OpenedRequest>;
   /** Why some octets were not beyond doubt. To be empty after each test. */
   readonly doubts: string[];
   readonly connections: readonly net.Socket[];
@@ -42,6 +50,7 @@ const VALUE = /^(?:[\x21-\x7e\x80-\xff](?:[\t\x20-\x7e\x80-\xff]*[\x21-\x7e\x80-
 
 interface Recording {
   readonly requests: Arrivals<SeenRequest>;
+  readonly opened: Arrivals<OpenedRequest>;
   readonly doubts: string[];
   answer: RecordingService["answer"];
 }
@@ -51,6 +60,7 @@ export async function startRecordingService(version: 1 | 2): Promise<RecordingSe
   const connections: net.Socket[] = [];
   const recording: Recording = {
     requests: new Arrivals<SeenRequest>(),
+    opened: new Arrivals<OpenedRequest>(),
     doubts: [],
     answer: version === 1 ? ({ target }) => text1(200, `seen:${target}`) : ({ target }, id) => seen2(id, target),
   };
@@ -213,10 +223,17 @@ function readHttp2(socket: net.Socket, connection: number, recording: Recording)
   let fragments: Uint8Array[] = [];
   const done = (id: number, stream: OpenStream, cut: boolean): void => {
     streams.delete(id);
-    const of = (name: string): string => stream.fields.find(([one]) => one === name)?.[1] ?? "";
     const { body, trailers } = stream;
     const fields = stream.fields.filter(([name]) => !name.startsWith(":"));
-    const request = { method: of(":method"), target: of(":path"), fields, body, trailers, cut, connection };
+    const request = {
+      method: valueOf(stream, ":method"),
+      target: valueOf(stream, ":path"),
+      fields,
+      body,
+      trailers,
+      cut,
+      connection,
+    };
     recording.requests.add(request);
     if (!cut) give(socket, recording.answer(request, id));
   };
@@ -235,13 +252,15 @@ function readHttp2(socket: net.Socket, connection: number, recording: Recording)
       decoder.decode(whole, 0, whole.length, {
         field: ({ name, value }) => list.push([judged(name, value, recording.doubts), value]),
       });
+      if (!stream.headed) recording.opened.add({ target: valueOf(stream, ":path"), stream: id, connection });
       stream.headed = true;
-      if (stream.ending) done(id, stream, false);
+      // A CONNECT has no end before its answer.
+      if (stream.ending || valueOf(stream, ":method") === "CONNECT") done(id, stream, false);
     } else if (type === 0x0 && payload.length > 0) {
       stream.body += Buffer.from(payload).toString("latin1");
       for (const one of [0, id]) socket.write(frame(0x8, 0, one, uint32(payload.length)));
     }
-    if (type === 0x0 && (flags & 0x1) !== 0) done(id, stream, false);
+    if (type === 0x0 && (flags & 0x1) !== 0 && streams.has(id)) done(id, stream, false);
   };
   socket.write(settings([0x8, 1]));
   socket.on("data", (bytes: Buffer) => {
@@ -262,6 +281,10 @@ function readHttp2(socket: net.Socket, connection: number, recording: Recording)
   socket.on("close", () => {
     for (const [id, stream] of streams) done(id, stream, true);
   });
+}
+
+function valueOf({ fields }: OpenStream, name: string): string {
+  return fields.find(([one]) => one === name)?.[1] ?? "";
 }
 
 function judged(name: string, value: string, doubts: string[]): string {

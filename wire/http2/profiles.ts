@@ -55,8 +55,8 @@ export const TUNNEL_RELAY: Http2Profile = {
 export const TUNNEL_AGENT: Http2Profile = {
   settings: {
     headerTableSize: TUNNEL_TABLE,
-    // 1 000 exchanges at once; the relay queues or refuses beyond.
-    maxConcurrentStreams: 1000,
+    // 1 000 exchanges at once, and the control stream; the relay queues or refuses beyond.
+    maxConcurrentStreams: 1001,
     // 1 000 x 256 KiB is the worst case for a service that takes no upload at all.
     initialWindowSize: 256 * KIB,
     maxFrameSize: TUNNEL_FRAME,
