@@ -5,8 +5,11 @@ import { reportDefect } from "../tunnel/defects.ts";
 import type { Ticking } from "../tunnel/wheel.ts";
 import { unwatch, watch } from "../tunnel/wheel.ts";
 
-/** A socket that has not said enough to be known by then is closed. Browsers open spare connections and use them within seconds. */
-export const SILENT_MS = 10_000;
+/**
+ * A socket that has not said enough to be known by then is closed, as HTTP/2 closes one without its preface. Browsers open
+ * spare connections; those not used within seconds they close themselves, and they open another without being asked.
+ */
+export const SILENT_MS = 5_000;
 
 /** From the first octet of TLS to the end of the handshake. */
 const HANDSHAKE_MS = 10_000;

@@ -73,6 +73,7 @@ export async function startWitness(path: Path): Promise<Witness> {
     async close() {
       events.close();
       socket.terminate();
+      call.cancel();
       client.close();
       await tunnel.close();
       for (const service of services) await service.close();
