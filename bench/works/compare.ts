@@ -52,7 +52,10 @@ interface Contestant {
   target: Public | undefined;
   /** One per round; undefined where it failed. */
   readonly samples: (MeasuredSample | undefined)[];
+  /** Why it takes no part. */
   problem: string | undefined;
+  /** Why rounds have no sample. */
+  readonly failures: string[];
 }
 
 interface MeasuredSample extends Sample {
@@ -82,6 +85,7 @@ async function compare(wanted: Comparison, options: Options): Promise<Result> {
       target: service,
       samples: [],
       problem: undefined,
+      failures: [],
     },
   ];
   try {
@@ -90,7 +94,7 @@ async function compare(wanted: Comparison, options: Options): Promise<Result> {
       // Each begins once, so that none always follows the same other.
       for (let index = 0; index < contestants.length; index++) {
         const contestant = contestants[(index + round) % contestants.length];
-        if (contestant?.target === undefined || contestant.problem !== undefined) continue;
+        if (contestant?.target === undefined) continue;
         const sample = await measured(contestant, wanted, options);
         contestant.samples[round] = sample;
         const how = sample === undefined ? "failed" : `${figure(sample.value)} ${wanted.unit}`;
@@ -105,7 +109,12 @@ async function compare(wanted: Comparison, options: Options): Promise<Result> {
   const notes = [
     ...(left > 0 ? [`${left} peers were left out of this run.`] : []),
     ...contestants.flatMap(({ title, problem }) => (problem === undefined ? [] : [`${title}: ${problem}.`])),
-    ...failures(contestants),
+    ...contestants.flatMap(({ title, failures }) =>
+      failures.length === 0
+        ? []
+        : [`${title}: ${failures.length} of ${options.rounds} rounds failed: ${failures.at(-1) ?? ""}.`],
+    ),
+    ...failedRequests(contestants),
   ];
   return { work: name, title, ...summary(wanted, contestants), notes };
 }
@@ -118,6 +127,7 @@ async function start(peer: Peer, wanted: Comparison, service: RunningService, op
     target: undefined,
     samples: [],
     problem: undefined,
+    failures: [],
   };
   try {
     if (!peer.carries.includes(wanted.protocol)) throw new Error("does not carry this");
@@ -180,12 +190,13 @@ async function measured(
     const [relayCpu, agentCpu] = after.map((seconds, index) => ((seconds - (before[index] ?? 0)) * 1e6) / sample.done);
     return { ...sample, relayCpu: relayCpu ?? NaN, agentCpu: agentCpu ?? NaN };
   } catch (error) {
-    contestant.problem = reason(error);
+    // The next round may succeed; a process that has ended will not, and says so each time.
+    contestant.failures.push(reason(error));
     return undefined;
   }
 }
 
-function failures(contestants: readonly Contestant[]): string[] {
+function failedRequests(contestants: readonly Contestant[]): string[] {
   return contestants.flatMap(({ title, samples }) => {
     const failed = samples.reduce((sum, sample) => sum + (sample?.failed ?? 0), 0);
     const done = samples.reduce((sum, sample) => sum + (sample?.done ?? 0), 0);
@@ -248,7 +259,9 @@ function summary(
   return {
     table: { head, rows },
     verdicts: wanted.targets.map((target) => verdict(target, ratioTo.get(target.peer), wanted)),
-    samples: Object.fromEntries(contestants.map(({ name, samples, problem }) => [name, { samples, problem }])),
+    samples: Object.fromEntries(
+      contestants.map(({ name, samples, problem, failures }) => [name, { samples, problem, failures }]),
+    ),
   };
 }
 
