@@ -23,6 +23,8 @@ export interface OpenedRequest {
   readonly target: string;
   readonly stream: number;
   readonly connection: number;
+  /** Names of fields that nobody may put into a table (RFC 7541 section 6.2.3). */
+  readonly neverIndexed: readonly string[];
 }
 
 /** Octets to be sent; `close` ends the connection behind them. Undefined: nothing is answered. */
@@ -249,10 +251,15 @@ function readHttp2(socket: net.Socket, connection: number, recording: Recording)
       const whole = Buffer.concat(fragments);
       fragments = [];
       const list = stream.headed ? stream.trailers : stream.fields;
+      const neverIndexed: string[] = [];
       decoder.decode(whole, 0, whole.length, {
-        field: ({ name, value }) => list.push([judged(name, value, recording.doubts), value]),
+        field: (field) => {
+          if (field.neverIndexed === true) neverIndexed.push(field.name);
+          list.push([judged(field.name, field.value, recording.doubts), field.value]);
+        },
       });
-      if (!stream.headed) recording.opened.add({ target: valueOf(stream, ":path"), stream: id, connection });
+      if (!stream.headed)
+        recording.opened.add({ target: valueOf(stream, ":path"), stream: id, connection, neverIndexed });
       stream.headed = true;
       // A CONNECT has no end before its answer.
       if (stream.ending || valueOf(stream, ":method") === "CONNECT") done(id, stream, false);

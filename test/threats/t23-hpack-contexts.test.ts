@@ -195,3 +195,23 @@ test("what others were told does not change the octets that a visitor receives: 
     for (const { peer } of [first, last]) peer.destroy();
   }
 });
+
+test("what a visitor marks as never to be indexed is marked so on every hop, each time, and never comes by index", async () => {
+  const [, service] = services;
+  const [, shared] = shares;
+  assert.ok(service !== undefined && shared !== undefined);
+  const visitor = await Visitor.connect(shared);
+  const marked = join(Uint8Array.of(0x10), string("x-secret"), string("marked"));
+  const begun = service.opened.items.length;
+  for (let round = 0; round < 5; round++) {
+    const answer = await visitor.get(marked, indexed("x-plain", "plain"));
+    assert.equal(answer?.fields.get("x-echo"), "marked");
+  }
+  visitor.peer.destroy();
+  const seen = service.opened.items.slice(begun);
+  assert.equal(seen.length, 5);
+  for (const { neverIndexed } of seen) {
+    assert.ok(neverIndexed.includes("x-secret"));
+    assert.ok(!neverIndexed.includes("x-plain"));
+  }
+});
