@@ -94,7 +94,7 @@ const floods: Readonly<Record<string, Flood>> = {
     make: () => frame(8, 0, 1, uint32(1)),
   },
   "unknown types": { make: (index) => frame(0x10 + (index % 0xe0), 0, 0, "x") },
-  "unknown types of 1 KB": { make: () => frame(0xbe, 0, 0, new Uint8Array(1024)) },
+  "unknown types of 256 octets": { make: () => frame(0xbe, 0, 0, new Uint8Array(256)) },
   GOAWAY: { first: [OPEN], make: () => frame(7, 0, 0, new Uint8Array(8)) },
   "RST_STREAM of a stream that is over": { first: [OPEN], make: () => frame(3, 0, 1, uint32(8)) },
   "trailers of a stream that is over": {

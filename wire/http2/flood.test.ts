@@ -40,7 +40,7 @@ const begin = (round: number, ...more: Uint8Array[]): Uint8Array[] =>
   round === 0 ? [headers(1, RAW_POST, 0), ...more] : [];
 
 const floods: [string, (round: number) => Uint8Array[], number][] = [
-  ["rapid reset", (round) => [headers(id(round), RAW_POST, 0), rst(id(round))], 99],
+  ["rapid reset", (round) => [headers(id(round), RAW_POST, 0), rst(id(round))], 79],
   ["PING", () => [frame(6, 0, 0, new Uint8Array(8))], 100],
   // The handshake's own frame counts.
   ["SETTINGS", () => [settings()], 49],
@@ -65,25 +65,25 @@ const floods: [string, (round: number) => Uint8Array[], number][] = [
   [
     "resets provoked: WINDOW_UPDATE by 0",
     (round) => [headers(id(round), RAW_POST, 0), windowUpdate(id(round), 0)],
-    199,
+    179,
   ],
   [
     "resets provoked: window overflow",
     (round) => [headers(id(round), RAW_POST, 0), windowUpdate(id(round), 0x7fffffff)],
-    199,
+    179,
   ],
-  ["resets provoked: DATA after END_STREAM", (round) => [headers(id(round)), frame(0, 0, id(round), "x")], 199],
+  ["resets provoked: DATA after END_STREAM", (round) => [headers(id(round)), frame(0, 0, id(round), "x")], 179],
   [
     "resets provoked: trailers without END_STREAM",
     (round) => [headers(id(round), RAW_POST, 0), frame(1, 4, id(round), block([["a", "b"]]))],
-    199,
+    179,
   ],
   [
     "resets provoked: content-length",
     (round) => [headers(id(round), [...RAW_POST, ["content-length", "1"]], 0), frame(0, 0, id(round), "xx")],
-    199,
+    179,
   ],
-  ["resets provoked: malformed requests", (round) => [headers(id(round), [["x", "y"]])], 199],
+  ["resets provoked: malformed requests", (round) => [headers(id(round), [["x", "y"]])], 179],
 ];
 for (const [name, make, limit] of floods) {
   test(`flood: ${name}: ${limit} are taken, the next ends the connection`, () => {

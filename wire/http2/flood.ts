@@ -1,7 +1,7 @@
 import type { Http2Limits } from "./limits.ts";
 
 /** Of the resets that came with their requests, so many are forgiven each second. */
-const HASTY_FORGIVEN_PER_SECOND = 20;
+const HASTY_FORGIVEN_PER_SECOND = 10;
 
 /**
  * WINDOW_UPDATE frames that one DATA frame of ours explains, on its stream and the connection together. Go's client sends

@@ -22,8 +22,8 @@ export interface Http2Limits {
   readonly resetsPerSecond: number;
   /**
    * Requests reset, before they were answered, in the very octets in which they came: each started work for nothing, and
-   * no person is so quick. Twenty are forgiven per second, and one per completed exchange. One more than this may reach
-   * the service.
+   * no person is so quick. Ten are forgiven per second, and one per completed exchange. One more than this may reach the
+   * service at once.
    */
   readonly resetsAtOnce: number;
   /**
@@ -70,8 +70,9 @@ export const PUBLIC_LIMITS: Http2Limits = {
   continuations: 8,
   interimHeads: 0,
   resetsPerSecond: 200,
-  resetsAtOnce: 99,
-  resetsProvoked: 200,
+  // With what is forgiven in the seconds of an attack, 100 and 200: the figures of T-3 and T-4.
+  resetsAtOnce: 79,
+  resetsProvoked: 180,
   // Of these Sozu allows as many.
   pingsPerSecond: 100,
   settingsPerSecond: 50,
