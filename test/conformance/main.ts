@@ -7,6 +7,7 @@ import { spawnSync } from "node:child_process";
 import path from "node:path";
 import { peer } from "../../scripts/peers.ts";
 import type { PeerName } from "../../scripts/peers.ts";
+import { autobahn } from "./autobahn.ts";
 import { clients } from "./clients.ts";
 import { connect } from "./connect.ts";
 import { h2spec, h2specTunnel } from "./h2spec.ts";
@@ -28,6 +29,7 @@ const SUITES: readonly Suite[] = [
   interopCompressed,
   interopNegative,
   connect,
+  autobahn,
   clients,
   python,
 ];
