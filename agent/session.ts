@@ -61,6 +61,7 @@ export class Session implements Http2Events {
           () => performance.now(),
           () => this.abort({ by: "relay", code: "timeout", message: "The relay was silent for 15 seconds" }),
         ),
+      { gathers: true },
     );
     this.#timeout = setTimeout(() => {
       this.abort({

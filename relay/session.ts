@@ -1,5 +1,6 @@
 import type { Socket } from "node:net";
 import type { Failure, Fields, StreamEvents } from "../wire/stream.ts";
+import type { Transport } from "../wire/transport.ts";
 import { Http2Connection } from "../wire/http2/connection.ts";
 import type { Http2Events } from "../wire/http2/options.ts";
 import { TUNNEL_RELAY } from "../wire/http2/profiles.ts";
@@ -78,7 +79,7 @@ export class Session implements Http2Events, LeaseOwner, Ticking {
       violated: (message) => this.#refuse("protocol", message),
       closed: (failure) => this.#controlClosed(failure),
     });
-    this.#protocol = attachSocket(socket, (transport) => {
+    const create = (transport: Transport): TunnelProtocol<Http2Connection> => {
       const connection = new Http2Connection({
         ...TUNNEL_RELAY,
         role: "client",
@@ -92,7 +93,8 @@ export class Session implements Http2Events, LeaseOwner, Ticking {
         () => performance.now(),
         () => this.#abort("timeout", "The agent answers no more"),
       );
-    });
+    };
+    this.#protocol = attachSocket(socket, create, { gathers: true });
     this.#leases = new LeaseBook(host, this, this.#address);
     watch(this);
   }

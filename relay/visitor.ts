@@ -60,12 +60,12 @@ export class VisitorConnection implements Http2Events {
       ? attachSocket(
           socket,
           (transport) => new Http2Connection({ ...PUBLIC_EDGE, ...common, role: "server", transport }),
-          initial,
+          { initial },
         )
       : attachSocket(
           socket,
           (transport) => new Http1Server({ ...common, transport, scheme: secure ? "https" : "http", acceptKey }),
-          initial,
+          { initial },
         );
   }
 

@@ -57,7 +57,7 @@ class Recorder implements ByteProtocol {
 }
 
 const attach = (socket: Socket, initial?: Uint8Array): Recorder =>
-  attachSocket(socket, (transport) => new Recorder(transport), initial);
+  attachSocket(socket, (transport) => new Recorder(transport), { initial });
 
 test("what was read before comes first, after the caller has the protocol", async (t) => {
   const [near, far] = await pair(t);
@@ -110,6 +110,26 @@ test("one turn costs one write, in order", async (t) => {
   for await (const chunk of far) chunks.push(chunk as Buffer);
   assert.equal(Buffer.concat(chunks).toString(), `a${big.toString()}cd${big.toString()}`);
   assert.equal(writes, 1);
+});
+
+test("a gathering socket writes once for all that one turn brings, but holds back no large piece", async (t) => {
+  const [near, far] = await pair(t);
+  const protocol = attachSocket(near, (transport) => new Recorder(transport), { gathers: true });
+  let writes = 0;
+  const write = near.write.bind(near);
+  near.write = ((...arguments_: Parameters<typeof write>) => {
+    writes++;
+    return write(...arguments_);
+  }) as typeof near.write;
+  const put = (text: string): void => protocol.transport.outbox.put(Buffer.from(text));
+  // Each in a job of its own, as other sockets' data comes.
+  for (const text of ["a", "b", "c"]) process.nextTick(put, text);
+  const [bytes] = (await once(far, "data")) as [Buffer];
+  assert.equal(String(bytes), "abc");
+  assert.equal(writes, 1);
+  put("x".repeat(20_000));
+  await new Promise<void>((resolve) => queueMicrotask(resolve));
+  assert.equal(writes, 2, "not at the end of the turn");
 });
 
 test("a peer who reads nothing blocks the outbox, and unblocks it when he reads", async (t) => {

@@ -34,8 +34,8 @@ const MAX_DIALS_HTTP2 = 8;
 /** A service that has connections of HTTP/2 and did not take another one is not asked again for so long: room comes from those. */
 const REDIAL_HTTP2_MS = 1_000;
 
-/** Idle connections kept: a browser comes with six. */
-const MAX_IDLE = 32;
+/** Idle connections kept. A browser comes with six, a load test with a hundred: with fewer each of its requests dials. */
+const MAX_IDLE = 128;
 
 /** Below the 5 s after which Node closes idle connections, by more than a turn of the wheel. */
 const IDLE_HTTP1_MS = 3_000;
