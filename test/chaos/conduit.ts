@@ -22,6 +22,14 @@ export const QUEUE_BYTES = 256 * 1024;
 /** Writes per second under a limit of bandwidth: fine enough to look steady, coarse enough to cost nothing. */
 const WRITES_PER_SECOND = 50;
 
+/** RST. While its FIN is on the way to the kernel a socket takes none, and Node would leak the handle (see `tunnel/socket.ts`). */
+export function reset(socket: Socket): void {
+  const { writableEnded, writableFinished, writableLength } = socket;
+  if (writableEnded && !writableFinished && writableLength === 0 && !socket.destroyed)
+    socket.once("finish", () => socket.resetAndDestroy());
+  else socket.resetAndDestroy();
+}
+
 interface Item {
   /** `performance.now()` from which it may pass. */
   readonly due: number;
@@ -139,7 +147,7 @@ export class Conduit {
       if (item.what !== "data") {
         this.#queue.shift();
         if (item.what === "end") this.#sink.end();
-        else this.#sink.resetAndDestroy();
+        else reset(this.#sink);
         continue;
       }
       this.#write(item, now);

@@ -1,5 +1,5 @@
 import net from "node:net";
-import { Conduit } from "./conduit.ts";
+import { Conduit, reset } from "./conduit.ts";
 import type { Toxics } from "./conduit.ts";
 
 export type { Toxics } from "./conduit.ts";
@@ -122,7 +122,7 @@ class Link {
   finish(): void {
     this.#detach();
     for (const socket of this.#sockets()) {
-      socket.on("data", () => socket.resetAndDestroy());
+      socket.on("data", () => reset(socket));
       socket.end();
       socket.resume();
     }
@@ -130,7 +130,7 @@ class Link {
 
   reset(): void {
     this.#detach();
-    for (const socket of this.#sockets()) socket.resetAndDestroy();
+    for (const socket of this.#sockets()) reset(socket);
   }
 
   forget(): void {
