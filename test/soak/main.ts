@@ -101,7 +101,10 @@ const verdicts = judge(run);
 mkdirSync(out, { recursive: true });
 writeFileSync(path.join(out, "soak.svg"), plot(run));
 writeFileSync(path.join(out, "soak.md"), report(run, verdicts));
-writeFileSync(path.join(root, "build/soak-samples.json"), JSON.stringify(run.moments));
+// What the plot was made of, for who wants to look closer.
+const samples = path.join(root, "build/soak/samples.json");
+mkdirSync(path.dirname(samples), { recursive: true });
+writeFileSync(samples, JSON.stringify(run.moments));
 for (const { what, holds, figure } of verdicts) console.log(`${holds ? "✔" : "✖"} ${what}: ${figure}`);
 for (const problem of run.problems) console.log(`  ${problem}`);
 console.log(`Written: ${path.join(out, "soak.md")}, soak.svg`);

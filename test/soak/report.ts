@@ -43,10 +43,17 @@ const MEGABYTE = 1e6;
 const LEFT_PER_EXCHANGE = 100;
 
 /**
- * The same for resident memory, which the collector does not see and which grows by pages: a descriptor with its handle
- * that is left open costs more than this.
+ * What is reachable at a moment includes what is just passing, up to tens of MB; what stays is the floor. So the line is
+ * drawn through the lowest of each of these windows, seconds.
  */
-const RESIDENT_PER_EXCHANGE = 500;
+const WINDOW = 60;
+
+/**
+ * MB. Resident memory moves in steps of the allocator, through which no line can be drawn: instead the highest of the
+ * last quarter must not be this much above the highest of the quarter before. A descriptor, with its handle, left open by
+ * each exchange of five minutes is as much.
+ */
+const RESIDENT_STEP = 10;
 
 const parts: readonly Part[] = ["relay", "agent"];
 
@@ -55,22 +62,38 @@ function secondHalf(run: Run): readonly Moment[] {
   return run.moments.filter(({ seconds }) => seconds >= run.minutes * 30);
 }
 
-/** MB an hour over the second half. */
-export function growth(run: Run, part: Part, of: (sample: Sample) => number | undefined): Slope {
-  return slope(
-    secondHalf(run).flatMap((moment): (readonly [number, number])[] => {
-      const octets = of(moment[part]);
-      return octets === undefined ? [] : [[moment.seconds / 3600, octets / MEGABYTE]];
-    }),
-  );
+/** MB an hour over the second half, of the floor of what is reachable. */
+function growth(run: Run, part: Part): Slope {
+  const floors = new Map<number, readonly [hours: number, megabytes: number]>();
+  for (const moment of secondHalf(run)) {
+    const { live } = moment[part];
+    if (live === undefined) continue;
+    const window = Math.floor(moment.seconds / WINDOW);
+    const before = floors.get(window);
+    if (before === undefined || live / MEGABYTE < before[1])
+      floors.set(window, [moment.seconds / 3600, live / MEGABYTE]);
+  }
+  return slope([...floors.values()]);
 }
 
-/** MB an hour: so many octets for each exchange at the rate of this run. */
-function bound(run: Run, perExchange: number): number {
+/** MB between the highest resident memory of the last quarter and that of the quarter before. */
+function step(run: Run, part: Part): number {
+  const quarter = run.minutes * 15;
+  const highest = (from: number): number =>
+    Math.max(
+      ...run.moments.flatMap(({ seconds, [part]: sample }) =>
+        seconds >= from && seconds < from + quarter + 1 ? [sample.rss / MEGABYTE] : [],
+      ),
+    );
+  return highest(3 * quarter) - highest(2 * quarter);
+}
+
+/** MB an hour: `LEFT_PER_EXCHANGE` at the rate of this run. */
+function bound(run: Run): number {
   const [first, last] = [secondHalf(run)[0], run.moments.at(-1)];
   if (first === undefined || last === undefined) return 0;
   const perSecond = (last.exchanges - first.exchanges) / (last.seconds - first.seconds);
-  return (perSecond * 3600 * perExchange) / MEGABYTE;
+  return (perSecond * 3600 * LEFT_PER_EXCHANGE) / MEGABYTE;
 }
 
 const shown = ({ perUnit, margin }: Slope): string => `${perUnit.toFixed(1)} ± ${margin.toFixed(1)} MB/h`;
@@ -105,25 +128,26 @@ export function judge(run: Run): readonly Verdict[] {
     });
     // Too few points make no line.
     if (run.minutes < 5) continue;
-    for (const [name, of, perExchange] of measures) {
-      const limit = bound(run, perExchange);
-      const measured = growth(run, part, of);
-      verdicts.push({
-        what: `${part}: ${name} grows by less than ${limit.toFixed(0)} MB/h`,
+    const limit = bound(run);
+    const measured = growth(run, part);
+    const stepped = step(run, part);
+    verdicts.push(
+      {
+        what: `${part}: what is reachable grows by less than ${limit.toFixed(0)} MB/h`,
         holds: measured.perUnit + measured.margin < limit,
         figure: shown(measured),
-      });
-    }
+      },
+      {
+        what: `${part}: resident memory, last quarter against the one before, less than +${RESIDENT_STEP} MB`,
+        holds: stepped < RESIDENT_STEP,
+        figure: `${stepped >= 0 ? "+" : ""}${stepped.toFixed(1)} MB`,
+      },
+    );
   }
   const open = run.after.agent.exchanges ?? -1;
   verdicts.push({ what: "agent: exchanges left open", holds: open === 0, figure: String(open) });
   return verdicts;
 }
-
-const measures: readonly (readonly [string, (sample: Sample) => number | undefined, perExchange: number])[] = [
-  ["what is reachable", (sample) => sample.live, LEFT_PER_EXCHANGE],
-  ["resident memory", (sample) => sample.rss, RESIDENT_PER_EXCHANGE],
-];
 
 /** The 95th of a hundred. */
 function high(numbers: readonly number[]): number {
@@ -138,20 +162,18 @@ function range(run: Run, part: Part, of: (sample: Sample) => number | undefined)
 }
 
 export function report(run: Run, verdicts: readonly Verdict[]): string {
-  const [reachable, resident] = [LEFT_PER_EXCHANGE, RESIDENT_PER_EXCHANGE].map((octets) =>
-    bound(run, octets).toFixed(0),
-  );
+  const limit = bound(run).toFixed(0);
   const rate = run.moments.length === 0 ? 0 : (run.moments.at(-1)?.exchanges ?? 0) / (run.minutes * 60);
   const rows = [...run.tallies].map(
     ([name, { whole, cut, failed, wrong }]) => `| ${name} | ${whole} | ${cut} | ${failed} | ${wrong} |`,
   );
   const memory = parts.map((part) => {
-    const [live, rss] = measures.map(([, of]) => growth(run, part, of));
+    const stepped = step(run, part);
     const cells = [
-      range(run, part, ({ rss: octets }) => octets),
-      rss === undefined ? "–" : shown(rss),
-      range(run, part, ({ live: octets }) => octets),
-      live === undefined ? "–" : shown(live),
+      range(run, part, ({ rss }) => rss),
+      `${stepped >= 0 ? "+" : ""}${stepped.toFixed(1)} MB`,
+      range(run, part, ({ live }) => live),
+      shown(growth(run, part)),
       `${run.before[part].sockets} / ${run.after[part].sockets}`,
     ];
     return `| ${part} | ${cells.join(" | ")} |`;
@@ -173,16 +195,18 @@ ${verdicts.map(({ what, holds, figure }) => `| ${holds ? "✔" : "✖"} ${what} 
 
 ## Memory
 
-Second half of the run: the capture is full by then. *Reachable* is heap and buffers after a garbage collection, every 10 s.
+Second half of the run: the capture is full by then. *Reachable* is heap and buffers after a garbage collection, every 10 s,
+with what is just passing.
 
-| process | resident, MB | slope | reachable, MB | slope | sockets before / after |
+| process | resident, MB | step | reachable, MB | slope of its floor | sockets before / after |
 | --- | --- | --- | --- | --- | --- |
 ${memory.join("\n")}
 
-A slope is the line of least squares with its 95 % confidence, which counts only as many independent samples as the
-correlation of neighbours leaves. The run passes when the upper end of the interval is below ${reachable ?? ""} MB an hour for what is
-reachable: ${LEFT_PER_EXCHANGE} octets for each exchange at this rate, less than the smallest thing an exchange could leave behind (its stream,
-its join, its row). For resident memory, ${resident ?? ""} MB an hour: ${RESIDENT_PER_EXCHANGE} octets each, less than a descriptor left open.
+The slope is the line of least squares through the lowest of each minute, with its 95 % confidence, which counts only as
+many independent samples as the correlation of neighbours leaves. The run passes when the upper end is below ${limit} MB an
+hour: ${LEFT_PER_EXCHANGE} octets for each exchange at this rate, less than the smallest thing an exchange could leave behind (its
+stream, its join, its row). Resident memory moves in steps of the allocator: the highest of the last quarter may be
+${RESIDENT_STEP} MB above the highest of the quarter before.
 
 ## Exchanges
 
