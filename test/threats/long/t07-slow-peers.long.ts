@@ -21,7 +21,10 @@ let grpc: string;
 before(async () => {
   const sample = await startSampleProcess();
   services = sample.program;
-  processes = await startProcesses([sample.ports.http, sample.ports.websocket, sample.ports.grpc]);
+  // A small heap, so that the collector's liberty does not look like a leak.
+  processes = await startProcesses([sample.ports.http, sample.ports.websocket, sample.ports.grpc], {
+    relayNodeOptions: "--max-old-space-size=40 --max-semi-space-size=1",
+  });
   [http = "", webSocket = "", grpc = ""] = processes.addresses;
 });
 
