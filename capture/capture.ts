@@ -61,7 +61,6 @@ class TrafficCapture implements Capture {
       stateChanged: () => {},
       ended: (exchange) => this.#exchangeEnded(exchange),
     });
-    this.#schemas.reload();
   }
 
   get tap(): Store {
@@ -73,6 +72,7 @@ class TrafficCapture implements Capture {
   }
 
   get schema(): SchemaStatus {
+    this.#schemas.want();
     return this.#schemas.status;
   }
 

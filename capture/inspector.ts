@@ -136,7 +136,10 @@ export class Inspector {
       const showSecrets = params.boolean("showSecrets");
       return exchange === undefined ? null : { text: await copyAs(exchange, format, showSecrets, this.#parts.reader) };
     },
-    "schema/status": () => this.#parts.schemas.status,
+    "schema/status": () => {
+      this.#parts.schemas.want();
+      return this.#parts.schemas.status;
+    },
     "schema/reload": () => {
       this.#parts.schemas.reload();
       return null;

@@ -74,6 +74,7 @@ export interface RecordedMessage {
 export interface Capture {
   readonly tap: Tap;
   readonly state: CaptureState;
+  /** What is known of the workspace's types. They are read when somebody first asks for anything of them, this included. */
   readonly schema: SchemaStatus;
   /** Answers `InspectorRequests` on the connection and sends it `InspectorNotifications`, until disposed. Several at once are independent. */
   serve(connection: InspectorConnection): { dispose(): void };

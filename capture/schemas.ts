@@ -31,6 +31,11 @@ export class Schemas {
   #notes = new Map<string, Promise<SchemaNote>>();
   #loading = false;
   #loadAgain = false;
+  /**
+   * Before anybody looks there is no worker: a thread of its own costs 20 MB, which an agent whose shares nobody inspects
+   * need not have.
+   */
+  #wanted = false;
   /** Loading killed the worker: it is not tried again until something changes. */
   #loadDied = false;
   #closed = false;
@@ -43,6 +48,7 @@ export class Schemas {
       workerFile: options.workerFile,
       log: options.log,
       started: () => {
+        this.#wanted = true;
         if (!this.#loading && !this.#loadDied) this.#load();
       },
       died: () => this.#setState("restarting"),
@@ -54,8 +60,14 @@ export class Schemas {
     return this.#status;
   }
 
+  /** Somebody looks: from now on the files are read, and read again when they change. */
+  want(): void {
+    if (!this.#wanted) this.reload();
+  }
+
   /** Reads all files again. */
   reload(): void {
+    this.#wanted = true;
     this.#loadDied = false;
     if (this.#loading) this.#loadAgain = true;
     else this.#load();
@@ -63,7 +75,7 @@ export class Schemas {
 
   setSources(sources: Sources): void {
     this.#sources = sources;
-    this.reload();
+    if (this.#wanted) this.reload();
   }
 
   /** Never rejects: what cannot be known is a problem of the notes. */
