@@ -14,6 +14,8 @@ const IDEMPOTENT: ReadonlySet<string> = new Set(["GET", "HEAD", "OPTIONS", "TRAC
 /** A connection just closed by the service, then one that it closes while we dial: after that it is the service's answer. */
 const MAX_ATTEMPTS = 3;
 
+const NO_FIELDS: Fields = [];
+
 /** Counts what passes, tells the tap, and takes the exchange off its share when it is over. */
 export class ExchangeObserver implements JoinObserver {
   /** Set as soon as there is one. */
@@ -79,7 +81,7 @@ export class ServiceExchange implements Waiter, StreamEvents, Stream {
   events: StreamEvents;
   readonly #share: Share;
   readonly #join: Join;
-  readonly #fields: Fields;
+  #fields: Fields;
   readonly #ended: boolean;
   readonly #idempotent: boolean;
   #stream: Stream | undefined;
@@ -148,6 +150,7 @@ export class ServiceExchange implements Waiter, StreamEvents, Stream {
     if (this.#stream !== undefined) this.#stream.events = this.events;
     const { host, options } = this.#share;
     const rewritten = options.keepHost === true ? fields : rewriteResponse(fields, host, options.port, this.#fields);
+    this.#fields = NO_FIELDS;
     this.events.headReceived(rewritten, end);
   }
 

@@ -47,7 +47,8 @@ export class Join {
   readonly serviceEvents: StreamEvents;
 
   readonly #visitor: Stream;
-  readonly #request: Fields;
+  /** Until the answer's head is out: a WebSocket may be open for days, and needs it no more. */
+  #request: Fields;
   readonly #options: JoinOptions;
   readonly #observer: JoinObserver | undefined;
   #service: Stream | undefined;
@@ -192,6 +193,7 @@ export class Join {
         return;
       }
       this.#headSent = true;
+      this.#request = NO_FIELDS;
       if (end) this.#responseEnded = true;
     }
     this.#visitor.sendHead(responseFields(fields), end && status >= 200);
@@ -325,6 +327,8 @@ export class Join {
     this.#options.onClosed?.(failure, this);
   }
 }
+
+const NO_FIELDS: Fields = [];
 
 /** After a head, "nothing was processed" and "the rest is not needed" would both be lies that a peer may act on. */
 function midway(failure: Failure): Failure {

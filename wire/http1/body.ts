@@ -42,7 +42,8 @@ export class BodyReader {
   reason = "";
 
   readonly #limits: Http1Limits;
-  readonly #trailers: HeadReader;
+  /** Made for the first chunked body. */
+  #trailers: HeadReader | undefined;
   #chunk: ChunkState = "first-digit";
   /** Octets of the body, or of the chunk, still to come. */
   #remaining = 0;
@@ -51,12 +52,11 @@ export class BodyReader {
 
   constructor(limits: Http1Limits) {
     this.#limits = limits;
-    this.#trailers = new HeadReader("trailers", limits);
   }
 
   /** Trailers of a chunked body that is done; empty if there were none. */
   get trailers(): Fields {
-    return this.kind === "chunked" ? this.#trailers.fields : [];
+    return this.kind === "chunked" ? (this.#trailers?.fields ?? []) : [];
   }
 
   /** @param length only for kind "length". */
@@ -67,7 +67,7 @@ export class BodyReader {
     this.data = undefined;
     this.#chunk = "first-digit";
     this.#extensionBytes = 0;
-    if (kind === "chunked") this.#trailers.start();
+    this.#trailers?.start();
   }
 
   /** Takes `bytes` from `offset` on and returns the offset behind what it took. */
@@ -166,7 +166,7 @@ export class BodyReader {
   }
 
   #readTrailers(bytes: Uint8Array, offset: number): number {
-    const trailers = this.#trailers;
+    const trailers = (this.#trailers ??= new HeadReader("trailers", this.#limits));
     const end = trailers.read(bytes, offset);
     if (trailers.state === "failed") return this.#fail(end, trailers.problem?.reason ?? "The trailers are malformed.");
     if (trailers.state === "done") {

@@ -292,6 +292,7 @@ export class Http1Client implements HttpConnection, ExchangeOwner {
     const early = this.#early;
     this.#early = [];
     this.#phase = "tunnel";
+    this.#head.forget();
     this.#tellDraining();
     this.#writer.start("raw", 0);
     exchange.events.headReceived(fields, false);

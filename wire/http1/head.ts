@@ -81,6 +81,15 @@ export class HeadReader {
     this.#partialLength = 0;
   }
 
+  /** No further head is expected: gives its memory back. */
+  forget(): void {
+    this.fields = [];
+    this.#partial = EMPTY;
+    this.#targetOctets = EMPTY;
+    this.#seen = undefined;
+    this.#cache = [];
+  }
+
   /** Takes `bytes` from `offset` on and returns the offset behind what belongs to the head. */
   read(bytes: Uint8Array, offset: number): number {
     const length = bytes.length;

@@ -336,6 +336,8 @@ export class Http1Server implements HttpConnection, ExchangeOwner {
         return;
       case "switched":
         this.#enter("tunnel");
+        this.#head.forget();
+        this.#request = { ...request, fields: [] };
         if (end) this.#written(exchange, this.#answering.end());
         this.#advance();
         return;
