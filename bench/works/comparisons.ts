@@ -89,7 +89,7 @@ const unary = {
 
 /** A slow peer gets so long per sample; its rate is known by then. */
 function bulkSeconds({ quick, seconds }: Options): number {
-  return quick || seconds === 1 ? 1 : 10;
+  return quick || seconds === 1 ? 1 : 3;
 }
 
 function bulk(name: string, title: string, direction: "download" | "upload", parallel: number): Comparison {
