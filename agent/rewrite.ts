@@ -101,14 +101,13 @@ function withOrigin(field: Field, request: Fields, origin: string): Field {
  * to change.
  */
 export function rewriteResponse(fields: Fields, host: string, port: number, request: Fields): Fields {
-  if (valueOf(fields, "location") === undefined) return fields;
-  const place = publicPlace(request);
-  if (place === undefined) return fields;
   const at = fields.findIndex((field) => field.name === "location");
   const location = fields[at];
   const match = location === undefined ? null : ABSOLUTE.exec(location.value);
   if (location === undefined || match === null || !namesService(match[1] ?? "", match[2] ?? "", host, port))
     return fields;
+  const place = publicPlace(request);
+  if (place === undefined) return fields;
   const rewritten = [...fields];
   rewritten[at] = { ...location, value: `${place.scheme}://${place.authority}${match[3] ?? ""}` };
   return rewritten;

@@ -2,10 +2,10 @@
 import { spawn } from "node:child_process";
 import type { ChildProcess } from "node:child_process";
 import { readFileSync } from "node:fs";
-import net from "node:net";
 import { startProgram } from "../test/support/process.ts";
 import type { Program } from "../test/support/process.ts";
 import { until, within } from "../test/support/time.ts";
+import { listens } from "../test/support/ports.ts";
 
 /** Clock ticks per second of `/proc/PID/stat` (USER_HZ is 100 on every Linux that Node runs on). */
 const TICKS = 100;
@@ -103,31 +103,6 @@ export function adopt(program: Program): Program {
 /** Registers what was forked elsewhere. */
 export function adoptProcess(pid: number, stop: () => Promise<unknown>): Child {
   return tracked(pid, stop);
-}
-
-/** Whether something accepts connections there. */
-export function listens(port: number, host = "127.0.0.1"): Promise<boolean> {
-  return new Promise((resolve) => {
-    const socket = net.connect({ port, host });
-    socket.once("connect", () => {
-      socket.destroy();
-      resolve(true);
-    });
-    socket.once("error", () => resolve(false));
-  });
-}
-
-/** For programs that cannot choose a port themselves. Free a moment ago is as good as it gets. */
-export async function freePort(): Promise<number> {
-  const server = net.createServer();
-  await new Promise<void>((resolve, reject) => {
-    server.once("error", reject);
-    server.listen(0, "127.0.0.1", resolve);
-  });
-  const address = server.address();
-  await new Promise((resolve) => server.close(resolve));
-  if (address === null || typeof address === "string") throw new Error("A TCP server has a port");
-  return address.port;
 }
 
 function processFile(pid: number, name: string): string {

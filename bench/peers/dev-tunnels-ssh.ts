@@ -6,7 +6,8 @@
 import { createRequire } from "node:module";
 import path from "node:path";
 import { required } from "../../scripts/peers.ts";
-import { freePort, startNode } from "../child.ts";
+import { freePort } from "../../test/support/ports.ts";
+import { startNode } from "../child.ts";
 import { running } from "./peer.ts";
 import type { Peer } from "./peer.ts";
 

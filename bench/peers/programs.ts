@@ -2,7 +2,8 @@
 import { writeFile } from "node:fs/promises";
 import path from "node:path";
 import { required } from "../../scripts/peers.ts";
-import { freePort, startCommand } from "../child.ts";
+import { freePort } from "../../test/support/ports.ts";
+import { startCommand } from "../child.ts";
 import { scratch } from "../scratch.ts";
 import { running } from "./peer.ts";
 import type { Peer, Service } from "./peer.ts";

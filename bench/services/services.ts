@@ -3,7 +3,8 @@ import { chmod, mkdir, open, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { required } from "../../scripts/peers.ts";
 import type { Child } from "../child.ts";
-import { freePort, startCommand, startNode } from "../child.ts";
+import { freePort } from "../../test/support/ports.ts";
+import { startCommand, startNode } from "../child.ts";
 import { scratch } from "../scratch.ts";
 
 export const SMALL_BYTES = 16;

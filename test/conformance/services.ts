@@ -1,11 +1,12 @@
 import http2 from "node:http2";
 import type { AddressInfo } from "node:net";
 import { spawn } from "node:child_process";
-import { connect, createServer } from "node:net";
+import { createServer } from "node:net";
 import type { Socket } from "node:net";
 import { connect as connectTls } from "node:tls";
 import type { RunningService } from "../../sample/service.ts";
 import { TUNNEL_ALPN } from "../../tunnel/protocol.ts";
+import { freePort, listens } from "../support/ports.ts";
 import { until } from "../support/time.ts";
 
 /** Answers every request with 200 and its path, over HTTP/2 in cleartext, once it has been read. */
@@ -62,25 +63,6 @@ export async function startForeignServer(
       await ended;
     },
   };
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const { port } = server.address() as AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return port;
-}
-
-function listens(port: number): Promise<boolean> {
-  return new Promise((resolve) => {
-    const socket = connect(port, "127.0.0.1");
-    socket.once("connect", () => {
-      socket.destroy();
-      resolve(true);
-    });
-    socket.once("error", () => resolve(false));
-  });
 }
 
 /** Passes what comes in cleartext on to `port` inside TLS, as an agent would dial: for programs that cannot say its ALPN. */

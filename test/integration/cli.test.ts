@@ -7,6 +7,7 @@ import nodePath from "node:path";
 import { after, before, beforeEach, describe, test } from "node:test";
 import { startGrpc } from "../../sample/grpc/server.ts";
 import type { RunningService } from "../../sample/service.ts";
+import { freePort } from "../support/ports.ts";
 import { selfSignedFiles } from "../support/self-signed.ts";
 import { GrpcClient } from "../support/grpc.ts";
 import { begin, beginUpload, startHalfService } from "../support/half.ts";
@@ -49,14 +50,6 @@ function portlight(args: readonly string[], options = {}): Program {
   const program = startPortlight(args, state, options);
   running.push(program);
   return program;
-}
-
-async function freePort(): Promise<number> {
-  const server = net.createServer();
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const { port } = server.address() as net.AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return port;
 }
 
 const addressOf = (url: unknown): string => new URL(String(url)).host;

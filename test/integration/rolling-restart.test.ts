@@ -2,11 +2,11 @@
 import assert from "node:assert/strict";
 import { mkdtempSync, rmSync } from "node:fs";
 import http from "node:http";
-import net from "node:net";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterEach, beforeEach, describe, test } from "node:test";
+import { freePort } from "../support/ports.ts";
 import { startPortlight } from "../support/process.ts";
 import type { Program } from "../support/process.ts";
 import { answerTo, startVisitors } from "../support/returning-visitors.ts";
@@ -165,11 +165,3 @@ describe("a relay that is replaced", () => {
     assert.ok(p95 <= 3_000, `p95 ${p95} ms`);
   });
 });
-
-async function freePort(): Promise<number> {
-  const server = net.createServer();
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const { port } = server.address() as AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return port;
-}

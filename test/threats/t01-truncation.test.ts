@@ -177,36 +177,21 @@ describe("one process, cut at the links", () => {
   });
 });
 
-describe("relay and agent in processes of their own", () => {
-  let processes: Processes;
-  let addresses: Addresses;
+for (const victim of ["agent", "relay"] as const) {
+  describe(`relay and agent in processes of their own, the ${victim} dies`, () => {
+    let processes: Processes;
+    let addresses: Addresses;
 
-  before(async () => {
-    processes = await startProcesses([service.port, service2.port, grpc.port]);
-    const [http = "", http2 = "", rpc = ""] = processes.addresses;
-    addresses = { http, http2, grpc: rpc };
+    before(async () => {
+      processes = await startProcesses([service.port, service2.port, grpc.port]);
+      const [http = "", http2 = "", rpc = ""] = processes.addresses;
+      addresses = { http, http2, grpc: rpc };
+    });
+    after(() => processes.close());
+
+    test(`kill -9 of the ${victim}`, async (t) => {
+      await cut(t, { addresses, act: () => processes[victim].child.kill("SIGKILL") });
+      assert.equal((await processes[victim].exited).signal, "SIGKILL");
+    });
   });
-  after(() => processes.close());
-
-  test("kill -9 of the agent", async (t) => {
-    await cut(t, { addresses, act: () => processes.agent.child.kill("SIGKILL") });
-    assert.equal((await processes.agent.exited).signal, "SIGKILL");
-  });
-});
-
-describe("another pair of processes", () => {
-  let processes: Processes;
-  let addresses: Addresses;
-
-  before(async () => {
-    processes = await startProcesses([service.port, service2.port, grpc.port]);
-    const [http = "", http2 = "", rpc = ""] = processes.addresses;
-    addresses = { http, http2, grpc: rpc };
-  });
-  after(() => processes.close());
-
-  test("kill -9 of the relay", async (t) => {
-    await cut(t, { addresses, act: () => processes.relay.child.kill("SIGKILL") });
-    assert.equal((await processes.relay.exited).signal, "SIGKILL");
-  });
-});
+}
